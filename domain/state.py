@@ -1,0 +1,176 @@
+"""State rows: fixed width, one per account and one per meter, and the small records of what is rare and wide.
+
+*Hot* rows change with readings and are what a commit writes; *terms* change with settings only. Everything here can be
+deleted and rebuilt from the log.
+"""
+
+import msgspec
+import numpy as np
+
+from domain.effects import Outcome
+from domain.facts import AlarmTerms, Place
+from domain.words import Commodity, Reason, Supply
+
+ACCOUNT = np.dtype(
+    (
+        np.record,
+        [
+            ("balance", "<i8"),  # whole micros, rounded down …
+            ("balance_picos", "<i4"),  # … and the exact rest, 0 … 999 999
+            ("level", "u1"),  # words.Level: the deepest that is raised
+            ("repeats", "u1"),  # of that level
+            ("tripped", "u1"),  # 1 from arrears until the reconnect amount is reached
+            ("pad", "u1"),
+            ("alarmed_at", "<i8"),  # ms UTC of the last raise or repeat
+        ],
+    )
+)
+"""24 bytes, hot."""
+
+ACCOUNT_TERMS = np.dtype(
+    (
+        np.record,
+        [
+            ("low", "<i8"),
+            ("pretrip", "<i8"),
+            ("arrears", "<i8"),
+            ("hysteresis", "<i8"),
+            ("reconnect", "<i8"),
+            ("max_balance", "<i8"),
+            ("repeat_ms", "<i8"),
+            ("repeat_max", "<i8"),
+        ],
+    )
+)
+"""`facts.AlarmTerms` as a row."""
+
+METER = np.dtype(
+    (
+        np.record,
+        [
+            ("time", "<i8"),  # ms UTC of the last believed reading; -1 before the first
+            ("register", "<i8"),  # its register, before ratio
+            ("suspect", "<i8"),  # a register that jumped and is held; -1: none
+            ("window_usage", "<i8"),  # open window: Wh or litres, after ratio
+            ("window_cost", "<i8"),  # … whole micros
+            ("day_usage", "<i8"),  # open local day: Wh or litres
+            ("day_cost", "<i8"),  # … whole micros not yet posted
+            ("window_start", "<i4"),  # epoch minutes UTC; -1: no open window
+            ("day", "<i4"),  # local day number; -1: no open day
+            ("window_picos", "<i4"),
+            ("day_picos", "<i4"),
+            ("power", "<i4"),  # W, as last read
+            ("epoch", "<u4"),  # of the last command
+            ("status", "<u2"),  # words.Status as last read
+            ("wanted", "u1"),  # words.Supply: wanted by the machine …
+            ("reason", "u1"),  # words.Reason: … and why
+            ("seen", "u1"),  # words.Supply as last read
+            ("window_band", "u1"),
+            ("window_estimated", "u1"),
+            ("held", "u1"),  # 1 while a quarantine case is open
+        ],
+    )
+)
+"""88 bytes, hot."""
+
+METER_TERMS = np.dtype(
+    (
+        np.record,
+        [
+            ("number", "<i8"),
+            ("modulus", "<i8"),
+            ("rated_per_hour", "<i8"),
+            ("account", "<u4"),  # the account's row
+            ("ratio", "<u4"),
+            ("tariff", "<u2"),  # the tariff's row
+            ("commodity", "u1"),
+            ("switchable", "u1"),
+            ("pad", "<u4"),
+        ],
+    )
+)
+"""40 bytes."""
+
+
+class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wide about an account. `row` is its place in the account rows."""
+
+    row: int
+    account: str
+    currency: str
+    name: str
+    place: Place
+    alarms: AlarmTerms
+    opened_at: int
+    meters: tuple[int, ...] = ()
+
+
+class MeterRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wide about a meter. `row` is its place in the meter rows."""
+
+    row: int
+    meter: int
+    account: str
+    commodity: Commodity
+    tariff: str
+    profile: str
+    modulus: int
+    rated_per_hour: int
+    ratio: int
+    switchable: bool
+    installed_at: int
+
+
+class TariffRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A published tariff. `row` is its number in meter terms."""
+
+    row: int
+    tariff: str
+    document: str
+
+
+class KeptOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """An outcome with the digest of the order's content, so that a repeat is told from a contradiction."""
+
+    content: bytes
+    outcome: Outcome
+
+
+class QuarantineCase(msgspec.Struct, frozen=True, kw_only=True):
+    """A meter's suspicious readings, waiting for a person."""
+
+    meter: int
+    since: int
+    last: int
+    count: int
+    reason: str
+    baseline: int
+    register: int
+    usage: int = 0
+
+
+class OpenCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that has not been verified. `retry_at` > 0: it failed or expired, and is tried again then."""
+
+    meter: int
+    epoch: int
+    wanted: Supply
+    reason: Reason
+    stage: str
+    at: int
+    expires_at: int
+    attempt: int
+    retry_at: int = 0
+    detail: str = ""
+    alarmed: bool = False
+
+
+class Forced(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's wish for a meter's supply, until `until` (ms UTC)."""
+
+    meter: int
+    wanted: Supply
+    until: int
+    operator: str
+    note: str
+    id: str

@@ -1,0 +1,138 @@
+"""Closed sets of words that facts, state and effects share. Their numbers are stored: add, never renumber."""
+
+from enum import IntEnum, IntFlag, StrEnum
+
+
+class Commodity(IntEnum):
+    """What a meter measures; registers are in Wh for electricity and in litres for water."""
+
+    ELECTRICITY = 0
+    WATER = 1
+
+
+class Supply(IntEnum):
+    """Whether electricity or water can flow: a relay that is closed, or a valve that is open, is ON."""
+
+    UNKNOWN = 0
+    OFF = 1
+    ON = 2
+
+
+class Reason(IntEnum):
+    """Why the machine wants the supply as it does; a higher row of `flows/control.py` wins."""
+
+    IN_CREDIT = 0
+    ARREARS = 1
+    FORCED = 2
+
+
+class Status(IntFlag):
+    """Status bits of a reading, in our own order whatever the meter's."""
+
+    SUPPLY_KNOWN = 1
+    SUPPLY_ON = 2
+    FORCED = 4
+    FAULT = 8
+    LOW_BATTERY = 16
+    METER_ARREARS = 32
+
+
+class Metering(IntEnum):
+    """Class of a reading. From DECREASE on it is in quarantine: neither charged nor forgotten."""
+
+    FIRST = 0
+    NORMAL = 1
+    DUPLICATE = 2
+    LATE = 3
+    ROLLOVER = 4
+    DECREASE = 5
+    JUMP = 6
+    CONFLICT = 7
+    OUT_OF_RANGE = 8
+    UNKNOWN_METER = 9
+    FUTURE = 10
+    UNREADABLE = 11
+
+
+QUARANTINED_FROM = Metering.DECREASE
+
+
+class Level(IntEnum):
+    """How low a balance is. A level includes those before it."""
+
+    NONE = 0
+    LOW = 1
+    PRETRIP = 2
+    ARREARS = 3
+
+
+class Ledger(IntEnum):
+    """Accounts of the double-entry ledger."""
+
+    CASH = 1
+    CUSTOMER = 2
+    REVENUE_ELECTRICITY = 3
+    REVENUE_WATER = 4
+
+
+REVENUE = {Commodity.ELECTRICITY: Ledger.REVENUE_ELECTRICITY, Commodity.WATER: Ledger.REVENUE_WATER}
+
+
+class Stage(StrEnum):
+    """How far a command has come. Only VERIFIED says that the supply was read back as wanted."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    ACKNOWLEDGED = "acknowledged"
+    VERIFIED = "verified"
+    FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+class AlarmState(StrEnum):
+    """Life of an alarm: raised once, repeated a stated number of times, cleared once."""
+
+    RAISED = "raised"
+    REPEATED = "repeated"
+    CLEARED = "cleared"
+
+
+class AlarmKind(StrEnum):
+    """What an alarm is about."""
+
+    BALANCE_LOW = "balance_low"
+    BALANCE_PRETRIP = "balance_pretrip"
+    BALANCE_ARREARS = "balance_arrears"
+    QUARANTINE = "quarantine"
+    COMMAND_FAILED = "command_failed"
+
+
+LEVEL_ALARM = {
+    Level.LOW: AlarmKind.BALANCE_LOW,
+    Level.PRETRIP: AlarmKind.BALANCE_PRETRIP,
+    Level.ARREARS: AlarmKind.BALANCE_ARREARS,
+}
+
+
+class Refusal(StrEnum):
+    """Why an order or a setting was not carried out. Earlier members win over later ones."""
+
+    BAD_ID = "bad_id"
+    EXISTS_WITH_DIFFERENT_CONTENT = "exists_with_different_content"
+    TOO_OLD = "too_old"
+    ID_FROM_THE_FUTURE = "id_from_the_future"
+    UNREADABLE = "unreadable"
+    UNKNOWN_ACCOUNT = "unknown_account"
+    UNKNOWN_METER = "unknown_meter"
+    UNKNOWN_TARIFF = "unknown_tariff"
+    WRONG_COMMODITY = "wrong_commodity"
+    WRONG_CURRENCY = "wrong_currency"
+    TARIFF_INVALID = "tariff_invalid"
+    TERMS_INVALID = "terms_invalid"
+    METER_HAS_NO_SWITCH = "meter_has_no_switch"
+    AMOUNT_NOT_POSITIVE = "amount_not_positive"
+    AMOUNT_TOO_LARGE = "amount_too_large"
+    ABOVE_MAX_BALANCE = "above_max_balance"
+    INSUFFICIENT_BALANCE = "insufficient_balance"
+    ALREADY_EXPIRED = "already_expired"
