@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.facts import ReadingRefused
 from domain.ids import EntryId
 from domain.words import AlarmKind, AlarmState, Reason, Stage, Supply
 
@@ -26,7 +27,8 @@ POSTING = np.dtype(
             ("meter", "<i8"),  # usage: the meter; else 0
             ("day", "<i4"),  # usage: local day number since 1970-01-01; else -1
             ("pad", "<i4"),
-            ("order", "V16"),  # recharge, refund: the 16 bytes of the caller's id
+            ("order_high", "<u8"),  # recharge, refund: the 128 bits …
+            ("order_low", "<u8"),  # … of the caller's id
         ],
     )
 )
@@ -59,7 +61,9 @@ QUARANTINED = np.dtype(
             ("register", "<i8"),
             ("baseline", "<i8"),  # last register that was believed, or -1
             ("metering", "u1"),  # words.Metering
-            ("pad", "V7"),
+            ("pad1", "u1"),
+            ("pad2", "<u2"),
+            ("pad3", "<u4"),
         ],
     )
 )
@@ -125,4 +129,5 @@ class Effects:
     alarms: list[Alarm] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    refused: list[ReadingRefused] = field(default_factory=list)
     classes: NDArray[np.uint8] | None = None

@@ -70,10 +70,10 @@ class TariffPublished(Record, frozen=True, kw_only=True):
 
 
 class AlarmTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """When an account is warned, cut and restored. Amounts in micros; a level is reached when the balance is below its amount.
+    """When an account is warned, cut and restored. Amounts in micros; a level is reached at or below its amount.
 
-    `hysteresis` above its amount clears a level. `reconnect` is the balance from which a cut supply comes back.
-    A level repeats at most `repeat_max` times, `repeat_ms` apart.
+    low >= pretrip >= arrears. A level clears above its amount plus `hysteresis`. From arrears the supply is off until the
+    balance is at least `reconnect`. A level repeats at most `repeat_max` times, `repeat_ms` apart.
     """
 
     low: int = 20_000_000
@@ -110,7 +110,7 @@ class AccountOpened(Record, frozen=True, kw_only=True):
 class MeterInstalled(Record, frozen=True, kw_only=True):
     """A meter belongs to an account from `at` on, priced by `tariff`.
 
-    `modulus`: the register wraps to 0 at this many Wh or litres. `rated_per_hour`: the most Wh or litres it can truly count
+    `modulus`: the register wraps to 0 at this many Wh or litres; 0: it does not. `rated_per_hour`: the most Wh or litres it can truly count
     in an hour, before ratio; more is a jump. `ratio` = ct x pt. `opening_register` is its value at `at`; without one the
     first reading is the baseline. `switchable`: has a relay or valve that we may use.
     """

@@ -4,11 +4,16 @@
 deleted and rebuilt from the log.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from domain.effects import Outcome
 from domain.facts import AlarmTerms, Place
+from domain.ids import EntryId
 from domain.words import Commodity, Reason, Supply
 
 ACCOUNT = np.dtype(
@@ -20,7 +25,7 @@ ACCOUNT = np.dtype(
             ("level", "u1"),  # words.Level: the deepest that is raised
             ("repeats", "u1"),  # of that level
             ("tripped", "u1"),  # 1 from arrears until the reconnect amount is reached
-            ("pad", "u1"),
+            ("settled", "u1"),  # 1 once money has moved: only then is the account judged
             ("alarmed_at", "<i8"),  # ms UTC of the last raise or repeat
         ],
     )
@@ -137,15 +142,19 @@ class KeptOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuarantineCase(msgspec.Struct, frozen=True, kw_only=True):
-    """A meter's suspicious readings, waiting for a person."""
+    """A meter's suspicious readings of one reason, waiting for a person.
+
+    `baseline` is the last register that was believed (-1: none), `register` the last that was not. `usage` is what is held
+    back, in Wh or litres; 0 where the register has come back to where it was.
+    """
 
     meter: int
+    reason: str
     since: int
     last: int
     count: int
-    reason: str
-    baseline: int
-    register: int
+    baseline: int = -1
+    register: int = -1
     usage: int = 0
 
 
@@ -174,3 +183,67 @@ class Forced(msgspec.Struct, frozen=True, kw_only=True):
     operator: str
     note: str
     id: str
+
+
+class ShardHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """What a shard's state holds once: its clock, the end of its ledger, and totals that prove conservation.
+
+    `classes[m]` counts readings of `words.Metering` m; `usage[c]` is the Wh or litres priced of `words.Commodity` c.
+    """
+
+    now: int = 0
+    posting_sequence: int = 0
+    chain: bytes = bytes(32)
+    pruned_day: int = 0
+    classes: tuple[int, ...] = (0,) * 12
+    usage: tuple[int, ...] = (0, 0)
+
+
+Rows = NDArray[np.void]
+
+ROWS: dict[str, np.dtype[np.void]] = {
+    "accounts": ACCOUNT,
+    "account_terms": ACCOUNT_TERMS,
+    "meters": METER,
+    "meter_terms": METER_TERMS,
+}
+"""Every kind of row by the name it is kept under."""
+
+RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
+    "account_records": (str, AccountRecord),
+    "meter_records": (int, MeterRecord),
+    "tariff_records": (str, TariffRecord),
+    "kept_outcomes": (bytes, KeptOutcome),
+    "cases": (str, QuarantineCase),
+    "open_commands": (int, OpenCommand),
+    "forced": (int, Forced),
+}
+"""Every kind of record by the name it is kept under: the types of its key and of itself."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowChanges:
+    """Rows to write: `index` ascending row numbers, `rows` their new contents."""
+
+    index: NDArray[np.intp]
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Changes:
+    """Everything in a shard's state that differs from the last commit, by the names in ROWS and RECORDS; None: removed."""
+
+    header: ShardHeader
+    rows: dict[str, RowChanges]
+    records: dict[str, dict[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredShard:
+    """A shard's state as a store has kept it, at `position` of its log."""
+
+    shard: int
+    position: EntryId
+    header: ShardHeader
+    rows: dict[str, Rows]
+    records: dict[str, dict[Any, Any]]

@@ -21,10 +21,12 @@ DAY_MS = 86_400_000
 
 PRICE_MAX_NANOS = 1_000_000 * NANOS_PER_UNIT - 1
 """Highest price of a kWh or m³, in nanos. With `USAGE_MAX` it proves that a cost fits 64 bits (see `flows/settling.py`)."""
-USAGE_MAX = 9_000_000_000
-"""Most Wh or litres that one reading may add; more is a jump and goes to quarantine."""
+USAGE_MAX = 1_000_000_000
+"""Most Wh or litres that one reading may add, after ratio; more is a jump and goes to quarantine."""
 MONEY_MAX_MICROS = 10**18
-"""No order and no balance beyond ± this many micros (10¹² units) is accepted."""
+"""No balance beyond ± this many micros is charged on: with the two bounds above, no sum can leave 64 bits."""
+ORDER_MAX_MICROS = 10**15
+"""No single order is larger: a thousand million units."""
 
 _DECIMAL = re.compile(r"([+-]?)(\d{1,18})(?:\.(\d+))?")
 

@@ -1,0 +1,1 @@
+"""The wires: everything that touches a socket, a file or a clock."""

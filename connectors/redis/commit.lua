@@ -1,0 +1,22 @@
+-- One step of a shard: if its log position is still the one the batch started from, apply every write and move the position.
+-- Otherwise write nothing: somebody else has committed, or we are repeating ourselves.
+--
+-- KEYS[1] the position; KEYS[2 …] the keys written.
+-- ARGV[1] position expected, ARGV[2] position after, then one group for each write:
+--   command, index into KEYS (0: a channel, the first argument), number of arguments, arguments …
+local position = redis.call('GET', KEYS[1]) or '0-0'
+if position ~= ARGV[1] then
+  return redis.error_reply('MOVED_ON the position is ' .. position .. ', not ' .. ARGV[1])
+end
+local at = 3
+while at <= #ARGV do
+  local command, key, count = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  if key == 0 then
+    redis.call(command, unpack(ARGV, at + 3, at + 2 + count))
+  else
+    redis.call(command, KEYS[key], unpack(ARGV, at + 3, at + 2 + count))
+  end
+  at = at + 3 + count
+end
+redis.call('SET', KEYS[1], ARGV[2])
+return ARGV[2]

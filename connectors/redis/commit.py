@@ -1,0 +1,134 @@
+"""The commit: state, effects and the new log position in one script call, or nothing.
+
+Guarantee: each log entry's effects are applied exactly once to the store, whoever repeats what. The script compares the
+stored position with the one the batch started from. An effect's stream id is the id of the log entry that caused it, so
+even the streams refuse it a second time. Published messages (pub/sub) are at most once per commit; the stream is the record.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from connectors.redis.formats import alarm_message, key_bytes, pack
+from connectors.redis.keys import ALARM_CHANNEL, key, ledger_key
+from domain.effects import POSTING, Effects
+from domain.ids import EntryId, entry_text
+from domain.state import AccountRecord, Changes, RowChanges
+
+SCRIPT = (files("connectors.redis") / "commit.lua").read_text()
+
+OUTCOMES_KEPT = 100_000
+"""Answers waiting to be fetched; orders' outcomes are also kept by id."""
+_FIELDS_AT_ONCE = 1_000
+_json = msgspec.json.Encoder()
+
+Argument = bytes | str | int
+
+
+class Commit:
+    """The writes of one batch: keys and arguments for `commit.lua`."""
+
+    def __init__(self, shard: int, before: EntryId, after: EntryId) -> None:
+        self.shard = shard
+        self._index: dict[str, int] = {}
+        self.keys: list[str] = [key("position", shard)]
+        self.arguments: list[Argument] = [entry_text(before), entry_text(after)]
+
+    def write(self, command: str, name: str, *arguments: Argument) -> None:
+        """Add one write to a key."""
+        index = self._index.get(name)
+        if index is None:
+            self.keys.append(name)
+            index = self._index[name] = len(self.keys)
+        self.arguments += (command, index, len(arguments), *arguments)
+
+    def publish(self, channel: str, message: bytes) -> None:
+        """Add one message to a channel."""
+        self.arguments += ("PUBLISH", 0, 2, channel, message)
+
+
+def commit_of(
+    shard: int,
+    before: EntryId,
+    after: EntryId,
+    changes: Changes,
+    effects: Iterable[Effects],
+    accounts: dict[str, AccountRecord],
+) -> Commit:
+    """Everything that one batch writes. `accounts` holds the records of the accounts that alarms name."""
+    commit = Commit(shard, before, after)
+    _write_state(commit, changes)
+    for effect in effects:
+        _write_effects(commit, effect, accounts)
+    return commit
+
+
+def _write_state(commit: Commit, changes: Changes) -> None:
+    commit.write("SET", key("header", commit.shard), pack(changes.header))
+    for name, rows in changes.rows.items():
+        for offset, packed in runs(rows):
+            commit.write("SETRANGE", key(name, commit.shard), offset, packed)
+    for name, records in changes.records.items():
+        _write_records(commit, key(name, commit.shard), records)
+
+
+def _write_records(commit: Commit, name: str, records: dict[Any, Any]) -> None:
+    kept: list[Argument] = []
+    dropped: list[Argument] = []
+    for field, record in records.items():
+        if record is None:
+            dropped.append(key_bytes(field))
+        else:
+            kept += (key_bytes(field), pack(record))
+    for part in _parts(kept):
+        commit.write("HSET", name, *part)
+    for part in _parts(dropped):
+        commit.write("HDEL", name, *part)
+
+
+def _parts(arguments: Sequence[Argument]) -> Iterator[Sequence[Argument]]:
+    """Cut a long argument list: a script call unpacks its arguments onto a stack of limited size."""
+    for start in range(0, len(arguments), 2 * _FIELDS_AT_ONCE):
+        yield arguments[start : start + 2 * _FIELDS_AT_ONCE]
+
+
+def runs(changes: RowChanges) -> Iterator[tuple[int, bytes]]:
+    """Neighbouring rows as one piece each: (byte offset, packed rows)."""
+    index, rows = changes.index, changes.rows
+    if len(index) == 0:
+        return
+    breaks = np.flatnonzero(np.diff(index) != 1) + 1
+    starts = np.concatenate([[0], breaks, [len(index)]])
+    packed, size = rows.tobytes(), rows.dtype.itemsize
+    for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        yield int(index[start]) * size, packed[start * size : end * size]
+
+
+def _write_effects(commit: Commit, effects: Effects, accounts: dict[str, AccountRecord]) -> None:
+    shard, entry = commit.shard, entry_text(effects.entry)
+    if effects.postings is not None:
+        postings = effects.postings.tobytes()
+        commit.write("XADD", key("postings", shard), entry, "v", "1", "b", postings, "c", effects.chain)
+        _write_ledgers(commit, effects, postings)
+    for name, rows in (("usage", effects.usage), ("quarantined", effects.quarantined)):
+        if rows is not None:
+            commit.write("XADD", key(name, shard), entry, "v", "1", "b", rows.tobytes())
+    records = {"refused": effects.refused, "alarms": effects.alarms, "commands": effects.commands}
+    for name, values in records.items():
+        if values:
+            commit.write("XADD", key(name, shard), entry, "v", "1", "b", pack(values))
+    if effects.outcomes:
+        packed = pack(effects.outcomes)
+        commit.write("XADD", key("outcomes", shard), "MAXLEN", "~", OUTCOMES_KEPT, entry, "v", "1", "b", packed)
+    for alarm in effects.alarms:
+        commit.publish(ALARM_CHANNEL, _json.encode(alarm_message(alarm, accounts.get(alarm.account))))
+
+
+def _write_ledgers(commit: Commit, effects: Effects, packed: bytes) -> None:
+    assert effects.postings is not None
+    size = POSTING.itemsize
+    for number, account in enumerate(effects.postings["account"].tolist()):
+        commit.write("RPUSH", ledger_key(commit.shard, account), packed[number * size : (number + 1) * size])

@@ -1,0 +1,132 @@
+"""Formats of what is kept: log entries, packed rows, records, alarm messages. Each is versioned; golden bytes are tested.
+
+A log entry has the fields `k` kind, `v` version, `b` body. A reading block's body is `uint32 n, uint32 columns` and then
+the columns, little-endian int64: meter, time, register, and by the bits of `columns` power (1), status (2), bands (4,
+n x 5 row by row). Every other body is the fact as a MessagePack map.
+"""
+
+import struct
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from domain.alarm_text import alarm_texts
+from domain.effects import Alarm
+from domain.facts import RECORDS, Fact, ReadingBlock, Record
+from domain.ids import meter_text
+from domain.state import AccountRecord
+from domain.units import money_text
+from domain.words import AlarmState
+
+_BLOCK_HEADER = struct.Struct("<II")
+_POWER, _STATUS, _BANDS = 1, 2, 4
+
+_DECODERS = {(fact.KIND, fact.VERSION): msgspec.msgpack.Decoder(fact) for fact in RECORDS}  # type: ignore[attr-defined]  # every Record states KIND
+_pack = msgspec.msgpack.Encoder()
+
+
+class FormatError(ValueError):
+    """A log entry that this release cannot read: written by a later one, or damaged. Nothing after it may be folded."""
+
+
+def encode_fact(fact: Fact) -> dict[str, str | bytes]:
+    """The fields of a log entry."""
+    if isinstance(fact, ReadingBlock):
+        return {"k": fact.KIND, "v": str(fact.VERSION), "b": _encode_block(fact)}
+    assert isinstance(fact, Record)
+    return {"k": fact.KIND, "v": str(fact.VERSION), "b": _pack.encode(fact)}  # type: ignore[attr-defined]  # as above
+
+
+def decode_fact(fields: Mapping[bytes, bytes]) -> Fact:
+    """The fact in a log entry's fields. Raises FormatError."""
+    try:
+        kind, version, body = fields[b"k"].decode(), int(fields[b"v"]), fields[b"b"]
+    except (KeyError, ValueError) as error:
+        raise FormatError(f"not a log entry: {sorted(fields)}") from error
+    if (kind, version) == (ReadingBlock.KIND, ReadingBlock.VERSION):
+        return _decode_block(body)
+    decoder = _DECODERS.get((kind, version))
+    if decoder is None:
+        raise FormatError(
+            f"log entry of kind {kind!r} version {version}: written by a later release of Meterline? Update this one"
+        )
+    try:
+        fact: Fact = decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise FormatError(f"log entry of kind {kind!r} version {version}: {error}") from error
+    return fact
+
+
+def _encode_block(block: ReadingBlock) -> bytes:
+    optional = [(block.power, _POWER), (block.status, _STATUS), (block.bands, _BANDS)]
+    present = [(column, bit) for column, bit in optional if column is not None]
+    columns = [block.meter, block.time, block.register, *(column for column, _ in present)]
+    header = _BLOCK_HEADER.pack(len(block), sum(bit for _, bit in present))
+    return header + b"".join(np.ascontiguousarray(column, "<i8").tobytes() for column in columns)
+
+
+def _decode_block(body: bytes) -> ReadingBlock:
+    if len(body) < _BLOCK_HEADER.size:
+        raise FormatError("reading block without a header")
+    n, mask = _BLOCK_HEADER.unpack_from(body)
+    widths = [1, 1, 1, int(bool(mask & _POWER)), int(bool(mask & _STATUS)), 5 * int(bool(mask & _BANDS))]
+    if len(body) != _BLOCK_HEADER.size + 8 * n * sum(widths) or mask > (_POWER | _STATUS | _BANDS):
+        raise FormatError(f"reading block of {n} readings and columns {mask} has {len(body)} bytes")
+    values = np.frombuffer(body, "<i8", offset=_BLOCK_HEADER.size)
+    edges = np.cumsum([0, *widths]) * n
+    parts = [values[start:end] if end > start or not n else None for start, end in pairwise(edges.tolist())]
+    meter, time, register, power, status, bands = parts
+    assert meter is not None
+    assert time is not None
+    assert register is not None
+    return ReadingBlock(meter, time, register, power, status, None if bands is None else bands.reshape(n, 5))
+
+
+def pack(record: Any) -> bytes:
+    """A record, or a list of them, as MessagePack."""
+    return _pack.encode(record)
+
+
+def key_bytes(value: str | int | bytes) -> bytes:
+    """A record's key as a hash field."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def key_value(kind: type, field: bytes) -> Any:
+    """The key back from its hash field."""
+    return field if kind is bytes else kind(field.decode())
+
+
+def iso(at_ms: int) -> str:
+    """ISO 8601 in UTC with milliseconds: `2026-01-01T08:00:00.000Z`."""
+    stamp = datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{stamp}.{at_ms % 1000:03d}Z"
+
+
+def alarm_message(alarm: Alarm, record: AccountRecord | None) -> dict[str, Any]:
+    """An alarm as consumers get it (docs/alarms.md), version 1. Amounts are decimal strings."""
+    place = record.place if record else None
+    zh, en = alarm_texts(alarm, record)
+    return {
+        "v": 1,
+        "id": alarm.id,
+        "kind": alarm.kind,
+        "state": alarm.state,
+        "at": iso(alarm.at),
+        "site": place.site if place else "",
+        "building": place.building if place else "",
+        "room": place.room if place else "",
+        "account": alarm.account,
+        "meter": meter_text(alarm.meter) if alarm.meter else "",
+        "currency": record.currency if record else "",
+        "balance": money_text(alarm.balance),
+        "threshold": money_text(alarm.threshold),
+        "repeat": alarm.repeat,
+        "reason": alarm.reason,
+        "cleared": alarm.state == AlarmState.CLEARED,
+        "text": {"zh": zh, "en": en},
+    }

@@ -1,0 +1,18 @@
+"""Names of keys. All keys of a shard share its hash tag, so a shard lives in one slot of a Redis Cluster."""
+
+ALARM_CHANNEL = "alarms"
+SITE = "meterline"
+"""Hash of what is fixed when a store is made: `shards`, `format`."""
+STORE_FORMAT = "1"
+
+STREAMS = ("postings", "usage", "quarantined", "refused", "alarms", "commands", "outcomes")
+
+
+def key(name: str, shard: int) -> str:
+    """`state kind:{07}`."""
+    return f"{name}:{{{shard:02d}}}"
+
+
+def ledger_key(shard: int, account_row: int) -> str:
+    """List of an account's packed postings, oldest first."""
+    return f"ledger:{{{shard:02d}}}:{account_row}"

@@ -1,0 +1,280 @@
+"""The store as the API and the collector use it: asynchronous, reading derived state and appending facts.
+
+Read your writes: `append` returns the log position of a fact, and `answer` waits until the machine has decided it.
+Reads are of committed state only. Guarantees of `append` are those of `store.Store`.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+import redis.asyncio
+
+from connectors.redis.errors import StoreMismatch
+from connectors.redis.formats import encode_fact
+from connectors.redis.keys import SITE, key, ledger_key
+from connectors.redis.store import check_site, connection_options, translated
+from domain.effects import POSTING, Alarm, Command, Outcome
+from domain.facts import Fact
+from domain.ids import LOG_START, EntryId, entry_id, entry_text, shard_of
+from domain.state import (
+    ACCOUNT,
+    METER,
+    RECORDS,
+    AccountRecord,
+    KeptOutcome,
+    MeterRecord,
+    OpenCommand,
+    QuarantineCase,
+    Rows,
+    ShardHeader,
+    TariffRecord,
+)
+
+_WAITS = (0.002, 0.004, 0.008, 0.016, 0.03)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AccountView:
+    """An account as committed: its record and its row (`domain.state.ACCOUNT`)."""
+
+    shard: int
+    record: AccountRecord
+    row: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeterView:
+    """A meter as committed: its record, its row (`domain.state.METER`), its unverified command and quarantine cases."""
+
+    shard: int
+    record: MeterRecord
+    row: Any
+    command: OpenCommand | None
+    cases: list[QuarantineCase]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardView:
+    """All rows and records of a shard that pages and gauges need, and how far it is."""
+
+    shard: int
+    header: ShardHeader
+    position: EntryId
+    last: EntryId
+    accounts: Rows
+    meters: Rows
+    account_records: dict[str, AccountRecord]
+    meter_records: dict[int, MeterRecord]
+    commands: dict[int, OpenCommand]
+    cases: dict[str, QuarantineCase]
+
+
+class LiveStore:
+    """A pool of connections for one event loop."""
+
+    def __init__(self, client: Any, shards: int) -> None:
+        self.shards = shards
+        self._redis = client
+
+    @classmethod
+    async def open(cls, url: str) -> "LiveStore":
+        """Connect to a store that exists. Raises StoreError."""
+        client = redis.asyncio.Redis.from_url(url, **connection_options())
+        with translated():
+            site = cast("dict[bytes, bytes]", await client.hgetall(SITE))
+        if not site:
+            raise StoreMismatch("the store is empty; start `meterline up` or `meterline import` first, they make it")
+        return cls(client, check_site(site))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._redis.aclose()
+
+    async def ping(self) -> None:
+        """Raise StoreUnreachable unless the server answers."""
+        with translated():
+            await self._redis.ping()
+
+    async def append(self, shard: int, fact: Fact) -> EntryId:
+        """Append one fact to a shard's log. Returns its position."""
+        with translated():
+            return entry_id((await self._redis.xadd(key("log", shard), encode_fact(fact))).decode())
+
+    async def answer(self, shard: int, entry: EntryId, seconds: float) -> Outcome | None:
+        """The outcome of the fact at a log position; None if it is not decided within `seconds`."""
+        deadline = time.monotonic() + seconds
+        waits = iter(_WAITS)
+        while True:
+            with translated():
+                found = await self._redis.xrange(key("outcomes", shard), entry_text(entry), entry_text(entry))
+            if found:
+                return msgspec.msgpack.decode(found[0][1][b"b"], type=list[Outcome])[0]
+            if time.monotonic() >= deadline:
+                return None
+            await asyncio.sleep(next(waits, _WAITS[-1]))
+
+    async def outcome(self, account: str, order: bytes) -> Outcome | None:
+        """The kept outcome of an order, by the 16 bytes of its id."""
+        with translated():
+            packed = await self._redis.hget(key("kept_outcomes", shard_of(account, self.shards)), order)
+        return msgspec.msgpack.decode(packed, type=KeptOutcome).outcome if packed else None
+
+    async def account(self, account: str) -> AccountView | None:
+        """An account, or None."""
+        shard = shard_of(account, self.shards)
+        record: AccountRecord | None = await self._record("account_records", shard, account)
+        if record is None:
+            return None
+        return AccountView(shard, record, await self._row("accounts", shard, record.row, ACCOUNT))
+
+    async def locate_meter(self, number: int) -> tuple[int, MeterRecord] | None:
+        """The shard and record of a meter, or None: asks every shard, in one round trip."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard in range(self.shards):
+                pipe.hget(key("meter_records", shard), str(number))
+            found = await pipe.execute()
+        for shard, packed in enumerate(found):
+            if packed:
+                return shard, msgspec.msgpack.decode(packed, type=MeterRecord)
+        return None
+
+    async def meter(self, number: int) -> MeterView | None:
+        """A meter, or None."""
+        located = await self.locate_meter(number)
+        if located is None:
+            return None
+        shard, record = located
+        command: OpenCommand | None = await self._record("open_commands", shard, str(number))
+        cases = [case for case in (await self._records("cases", shard)).values() if case.meter == number]
+        return MeterView(shard, record, await self._row("meters", shard, record.row, METER), command, cases)
+
+    async def tariffs(self) -> dict[str, TariffRecord]:
+        """All tariffs; they are the same in every shard."""
+        return await self._records("tariff_records", 0)
+
+    async def ledger(self, view: AccountView, newest: int, skip: int = 0) -> Rows:
+        """Up to `newest` postings of an account (`domain.effects.POSTING`), newest first, after skipping `skip`."""
+        with translated():
+            packed = await self._redis.lrange(ledger_key(view.shard, view.record.row), -(skip + newest), -(skip + 1))
+        return np.frombuffer(b"".join(packed), POSTING)[::-1]
+
+    async def alarms(
+        self, shard: int, after: EntryId = LOG_START, count: int = 100
+    ) -> list[tuple[EntryId, list[Alarm]]]:
+        """Alarm events of a shard after a position, oldest first."""
+        with translated():
+            found = await self._redis.xrange(key("alarms", shard), "(" + entry_text(after), "+", count)
+        return [
+            (entry_id(entry.decode()), msgspec.msgpack.decode(fields[b"b"], type=list[Alarm]))
+            for entry, fields in found
+        ]
+
+    async def newest_alarms(self, count: int) -> list[Alarm]:
+        """The newest alarm events of all shards, newest first."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard in range(self.shards):
+                pipe.xrevrange(key("alarms", shard), count=count)
+            streams = await pipe.execute()
+        alarms = [
+            alarm
+            for found in streams
+            for _, fields in found
+            for alarm in msgspec.msgpack.decode(fields[b"b"], type=list[Alarm])
+        ]
+        return sorted(alarms, key=lambda alarm: (alarm.at, alarm.id), reverse=True)[:count]
+
+    async def account_records(self, accounts: set[str]) -> dict[str, AccountRecord]:
+        """Records of some accounts."""
+        wanted = sorted(accounts)
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for account in wanted:
+                pipe.hget(key("account_records", shard_of(account, self.shards)), account)
+            found = await pipe.execute()
+        return {
+            account: msgspec.msgpack.decode(packed, type=AccountRecord)
+            for account, packed in zip(wanted, found, strict=True)
+            if packed
+        }
+
+    async def shard(self, shard: int) -> ShardView:
+        """A whole shard, for tables and gauges."""
+        names = ("header", "position", "accounts", "meters")
+        with translated():
+            pipe = self._redis.pipeline(transaction=True)
+            for name in names:
+                pipe.get(key(name, shard))
+            pipe.xrevrange(key("log", shard), count=1)
+            header, position, accounts, meters, last = await pipe.execute()
+        return ShardView(
+            shard=shard,
+            header=msgspec.msgpack.decode(header, type=ShardHeader) if header else ShardHeader(),
+            position=entry_id((position or b"0-0").decode()),
+            last=entry_id(last[0][0].decode()) if last else LOG_START,
+            accounts=np.frombuffer(accounts or b"", ACCOUNT),
+            meters=np.frombuffer(meters or b"", METER),
+            account_records=await self._records("account_records", shard),
+            meter_records=await self._records("meter_records", shard),
+            commands=await self._records("open_commands", shard),
+            cases=await self._records("cases", shard),
+        )
+
+    async def open_commands(self) -> list[OpenCommand]:
+        """Every command that is not verified, of all shards."""
+        shards = [await self._records("open_commands", shard) for shard in range(self.shards)]
+        return [command for records in shards for command in records.values()]
+
+    async def open_command(self, shard: int, meter: int) -> OpenCommand | None:
+        """The command that a meter waits for, or None."""
+        found: OpenCommand | None = await self._record("open_commands", shard, str(meter))
+        return found
+
+    async def new_commands(self, after: dict[int, EntryId], count: int = 500) -> list[Command]:
+        """Commands of all shards after the given positions, which are moved on."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard in range(self.shards):
+                pipe.xrange(key("commands", shard), "(" + entry_text(after[shard]), "+", count)
+            streams = await pipe.execute()
+        commands: list[Command] = []
+        for shard, found in enumerate(streams):
+            for entry, fields in found:
+                after[shard] = entry_id(entry.decode())
+                commands += msgspec.msgpack.decode(fields[b"b"], type=list[Command])
+        return commands
+
+    async def last_commands(self) -> dict[int, EntryId]:
+        """Position of the newest command of each shard."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard in range(self.shards):
+                pipe.xrevrange(key("commands", shard), count=1)
+            streams = await pipe.execute()
+        return {shard: entry_id(found[0][0].decode()) if found else LOG_START for shard, found in enumerate(streams)}
+
+    async def _row(self, name: str, shard: int, row: int, dtype: np.dtype[np.void]) -> Any:
+        size = dtype.itemsize
+        with translated():
+            packed = await self._redis.getrange(key(name, shard), row * size, (row + 1) * size - 1)
+        return np.frombuffer(packed, dtype)[0]
+
+    async def _record(self, name: str, shard: int, field: str) -> Any:
+        with translated():
+            packed = await self._redis.hget(key(name, shard), field)
+        return msgspec.msgpack.decode(packed, type=RECORDS[name][1]) if packed else None
+
+    async def _records(self, name: str, shard: int) -> dict[Any, Any]:
+        kind, record = RECORDS[name]
+        with translated():
+            found = cast("dict[bytes, bytes]", await self._redis.hgetall(key(name, shard)))
+        decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(record)
+        return {
+            kind(field.decode()) if kind is not bytes else field: decoder.decode(packed)
+            for field, packed in found.items()
+        }

@@ -1,0 +1,165 @@
+"""The store as `settle`, imports and benches use it: append facts, read the log, load a shard, commit.
+
+Guarantees: an append that returns is on disk (the embedded server syncs its file before it answers). An append that
+raises `StoreUnreachable` may have happened, and is never repeated here: orders carry ids and readings are de-duplicated
+by the machine, so the caller may repeat it. redis-py's own retries are off for the same reason.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from connectors.redis.commit import SCRIPT, Commit
+from connectors.redis.errors import MovedOn, StoreError, StoreMismatch, StoreRefused, StoreUnreachable
+from connectors.redis.formats import decode_fact, encode_fact, key_value
+from connectors.redis.keys import SITE, STORE_FORMAT, key
+from domain.facts import Fact
+from domain.ids import LOG_START, EntryId, entry_id, entry_text
+from domain.state import RECORDS, ROWS, ShardHeader, StoredShard
+
+ANSWER_SECONDS = 30.0
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the client library's exceptions into ours."""
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+        raise StoreUnreachable(f"the Redis server does not answer: {error}") from error
+    except redis.ResponseError as error:
+        raise (MovedOn(str(error)) if str(error).startswith("MOVED_ON") else StoreRefused(str(error))) from error
+    except redis.RedisError as error:
+        raise StoreRefused(str(error)) from error
+
+
+def connection_options() -> dict[str, Any]:
+    """Options of every connection: no retries, an answer in bounded time, plain replies."""
+    return {
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_connect_timeout": 5.0,
+        "protocol": 2,
+    }
+
+
+def check_site(site: dict[bytes, bytes]) -> int:
+    """The store's number of shards. Raises StoreMismatch for a format that this release does not know."""
+    if site.get(b"format", b"").decode() != STORE_FORMAT:
+        raise StoreMismatch(
+            f"the store has format {site.get(b'format', b'none').decode()}, this release reads {STORE_FORMAT}; use the release that wrote it"
+        )
+    return int(site[b"shards"])
+
+
+class Store:
+    """A connection to the log and state of all shards. Not thread-safe."""
+
+    def __init__(self, client: "redis.Redis[bytes]", shards: int) -> None:  # type: ignore[type-arg,unused-ignore]
+        self.shards = shards
+        self._redis = client
+        self._commit = client.register_script(SCRIPT)
+
+    @classmethod
+    def open(cls, url: str, shards: int | None = None) -> "Store":
+        """Connect, and make the store with `shards` shards if it is new. Raises StoreError.
+
+        `shards` None takes what is there; a store that has another number than the one asked for is a StoreMismatch.
+        """
+        client = redis.Redis.from_url(url, **connection_options())
+        with translated():
+            if shards is not None:
+                client.hsetnx(SITE, "shards", str(shards))
+                client.hsetnx(SITE, "format", STORE_FORMAT)
+            site = cast("dict[bytes, bytes]", client.hgetall(SITE))
+        if not site:
+            raise StoreMismatch("the store is empty; start `meterline up` or `meterline import` first, they make it")
+        found = check_site(site)
+        if shards not in {None, found}:
+            raise StoreMismatch(f"the store has {found} shards, not {shards}: the number is fixed when a store is made")
+        return cls(client, found)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._redis.close()
+
+    def append(self, shard: int, fact: Fact) -> EntryId:
+        """Append one fact to a shard's log. Returns its position."""
+        with translated():
+            return entry_id(cast("bytes", self._redis.xadd(key("log", shard), cast("Any", encode_fact(fact)))).decode())
+
+    def append_many(self, facts: Iterable[tuple[int, Fact]]) -> None:
+        """Append (shard, fact) pairs in one round trip, in order."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard, fact in facts:
+                pipe.xadd(key("log", shard), cast("Any", encode_fact(fact)))
+            pipe.execute()
+
+    def append_to_all(self, fact: Fact) -> None:
+        """Append a fact for everyone to every shard's log."""
+        self.append_many((shard, fact) for shard in range(self.shards))
+
+    def read(self, shard: int, after: EntryId, count: int) -> list[tuple[EntryId, Fact]]:
+        """Up to `count` entries of a shard's log after a position. Raises FormatError for what this release cannot read."""
+        with translated():
+            found = cast("list[Any]", self._redis.xrange(key("log", shard), "(" + entry_text(after), "+", count))
+        return [(entry_id(entry.decode()), decode_fact(fields)) for entry, fields in found]
+
+    def last(self, shard: int) -> EntryId:
+        """Position of the last entry of a shard's log."""
+        with translated():
+            found = cast("list[Any]", self._redis.xrevrange(key("log", shard), count=1))
+        return entry_id(found[0][0].decode()) if found else LOG_START
+
+    def position(self, shard: int) -> EntryId:
+        """Position up to which a shard is folded and committed."""
+        with translated():
+            return entry_id((cast("bytes | None", self._redis.get(key("position", shard))) or b"0-0").decode())
+
+    def load(self, shard: int) -> StoredShard:
+        """A shard's committed state, read in one transaction."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=True)
+            for name in ("position", "header", *ROWS):
+                pipe.get(key(name, shard))
+            for name in RECORDS:
+                pipe.hgetall(key(name, shard))
+            position, header, *rest = pipe.execute()
+        rows = {name: np.frombuffer(packed or b"", ROWS[name]) for name, packed in zip(ROWS, rest, strict=False)}
+        records = {name: _records(name, found) for name, found in zip(RECORDS, rest[len(ROWS) :], strict=True)}
+        return StoredShard(
+            shard=shard,
+            position=entry_id((position or b"0-0").decode()),
+            header=msgspec.msgpack.decode(header, type=ShardHeader) if header else ShardHeader(),
+            rows=rows,
+            records=records,
+        )
+
+    def commit(self, commit: Commit) -> None:
+        """Apply a batch, or raise MovedOn and change nothing."""
+        with translated():
+            self._commit(keys=commit.keys, args=commit.arguments)
+
+    def stream(
+        self, name: str, shard: int, after: EntryId = LOG_START, count: int = 1000
+    ) -> list[tuple[EntryId, dict[bytes, bytes]]]:
+        """Entries of an effect stream, as they are kept."""
+        with translated():
+            found = cast("list[Any]", self._redis.xrange(key(name, shard), "(" + entry_text(after), "+", count))
+        return [(entry_id(entry.decode()), fields) for entry, fields in found]
+
+
+def _records(name: str, found: dict[bytes, bytes]) -> dict[Any, Any]:
+    kind, record = RECORDS[name]
+    decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(record)
+    return {key_value(kind, field): decoder.decode(packed) for field, packed in found.items()}
+
+
+__all__ = ["Store", "StoreError", "check_site", "connection_options", "translated"]

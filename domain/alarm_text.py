@@ -1,0 +1,37 @@
+"""What an alarm says to people, in Chinese and in English. One table, so that no consumer invents its own words."""
+
+from domain.effects import Alarm
+from domain.ids import meter_text
+from domain.state import AccountRecord
+from domain.units import money_text
+from domain.words import AlarmKind, AlarmState
+
+_WORDS: dict[AlarmKind, tuple[str, str]] = {
+    AlarmKind.BALANCE_LOW: ("余额不足", "balance low"),
+    AlarmKind.BALANCE_PRETRIP: ("即将跳闸", "supply will soon be cut"),
+    AlarmKind.BALANCE_ARREARS: ("欠费停供", "in arrears, supply is cut"),
+    AlarmKind.QUARANTINE: ("读数异常，待人工处理", "readings held for a person to decide"),
+    AlarmKind.COMMAND_FAILED: ("控制命令未成功", "the supply could not be switched"),
+}
+_STATES: dict[AlarmState, tuple[str, str]] = {
+    AlarmState.RAISED: ("告警", "alarm"),
+    AlarmState.REPEATED: ("再次告警", "alarm repeated"),
+    AlarmState.CLEARED: ("告警解除", "alarm cleared"),
+}
+_BALANCE_KINDS = {AlarmKind.BALANCE_LOW, AlarmKind.BALANCE_PRETRIP, AlarmKind.BALANCE_ARREARS}
+
+
+def alarm_texts(alarm: Alarm, record: AccountRecord | None) -> tuple[str, str]:
+    """(Chinese, English), one sentence each: where, what, how much."""
+    place = " ".join(part for part in (record.place.building, record.place.room) if part) if record else ""
+    where = place or alarm.account or meter_text(alarm.meter)
+    currency = record.currency if record else ""
+    if alarm.kind in _BALANCE_KINDS:
+        rest = (f"余额 {money_text(alarm.balance)} {currency}", f"balance {money_text(alarm.balance)} {currency}")
+    else:
+        rest = (
+            f"表号 {meter_text(alarm.meter)}（{alarm.reason}）",
+            f"meter {meter_text(alarm.meter)} ({alarm.reason})",
+        )
+    (state_zh, state_en), (kind_zh, kind_en) = _STATES[alarm.state], _WORDS[alarm.kind]
+    return f"{where} {state_zh}：{kind_zh}，{rest[0]}", f"{where}: {state_en}, {kind_en}, {rest[1]}"

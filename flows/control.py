@@ -1,0 +1,177 @@
+"""Control: what the supply should be and why, and the commands that bring it about.
+
+Wanted, commanded and seen are three things. Wishes are looked at in the order of `WISHES`; the first that has an opinion
+wins. A command is an attempt with an epoch and an expiry: it is withdrawn as soon as it is no longer wanted, and tried
+again by ticks, later each time, until a reading or a read-back shows the supply as wanted.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from domain.effects import Alarm, Command, Effects
+from domain.facts import CommandReported
+from domain.state import OpenCommand
+from domain.units import MINUTE_MS
+from domain.words import AlarmKind, AlarmState, Reason, Stage, Supply
+from flows.state import ShardState
+
+COMMAND_LIFE_MS = 10 * MINUTE_MS
+"""How long a command may wait for a silent meter before it expires and is tried anew."""
+RETRY_MAX_MS = 60 * MINUTE_MS
+ATTEMPTS_BEFORE_ALARM = 3
+
+Wish = tuple[Supply, Reason]
+
+
+def _forced(state: ShardState, row: int) -> Wish | None:
+    forced = state.forced.get(int(state.meter_terms.rows[row].number))
+    return (forced.wanted, Reason.FORCED) if forced else None
+
+
+def _credit(state: ShardState, row: int) -> Wish | None:
+    account = state.accounts.rows[state.meter_terms.rows[row].account]
+    if not account.settled:
+        return None
+    return (Supply.OFF, Reason.ARREARS) if account.tripped else (Supply.ON, Reason.IN_CREDIT)
+
+
+WISHES: tuple[Callable[[ShardState, int], Wish | None], ...] = (_forced, _credit)
+
+
+def wanted(state: ShardState, row: int) -> Wish:
+    """The supply that a meter should have, and why; UNKNOWN until an account's first movement of money."""
+    opinions = (wish(state, row) for wish in WISHES)
+    return next((opinion for opinion in opinions if opinion), (Supply.UNKNOWN, Reason.IN_CREDIT))
+
+
+def reconcile(state: ShardState, row: int, at: int, effects: Effects) -> None:
+    """Make wish, command and observation of one meter agree: withdraw, be content, or command."""
+    meter, terms = state.meters.rows[row], state.meter_terms.rows[row]
+    number = int(terms.number)
+    supply, reason = wanted(state, row)
+    if (meter.wanted, meter.reason) != (supply, reason):
+        meter.wanted, meter.reason = supply, reason
+        state.meters.dirty[row] = 1
+    if not terms.switchable:
+        return
+    command = state.commands.get(number)
+    if command and command.wanted != supply:
+        _withdraw(state, row, command, at, effects)
+        command = None
+    if meter.seen == supply:
+        if command:
+            _content(state, command, at, effects)
+    elif command is None and _is_worth_commanding(meter.seen, supply, int(meter.epoch)):
+        _issue(state, row, at, 1, effects)
+
+
+def _is_worth_commanding(seen: int, supply: Supply, epoch: int) -> bool:
+    """A supply that has never been seen nor switched is left alone until it must be cut."""
+    if supply == Supply.UNKNOWN:
+        return False
+    return Supply.OFF in {supply, seen} or epoch > 0
+
+
+def _issue(state: ShardState, row: int, at: int, attempt: int, effects: Effects) -> None:
+    meter, number = state.meters.rows[row], int(state.meter_terms.rows[row].number)
+    meter.epoch += 1
+    state.meters.dirty[row] = 1
+    before = state.commands.get(number)
+    command = OpenCommand(
+        meter=number,
+        epoch=int(meter.epoch),
+        wanted=Supply(int(meter.wanted)),
+        reason=Reason(int(meter.reason)),
+        stage=Stage.QUEUED,
+        at=at,
+        expires_at=at + COMMAND_LIFE_MS,
+        attempt=attempt,
+        alarmed=before.alarmed if before else False,
+    )
+    state.commands.put(number, command)
+    effects.commands.append(_said(command, Stage.QUEUED, at))
+
+
+def _said(command: OpenCommand, stage: Stage, at: int) -> Command:
+    return Command(
+        meter=command.meter,
+        epoch=command.epoch,
+        wanted=command.wanted,
+        reason=command.reason,
+        stage=stage,
+        at=at,
+        expires_at=command.expires_at,
+        attempt=command.attempt,
+    )
+
+
+def _withdraw(state: ShardState, row: int, command: OpenCommand, at: int, effects: Effects) -> None:
+    """Cancel. If it was already on its way, the supply may be either, so it counts as not seen."""
+    if command.stage in {Stage.SENT, Stage.ACKNOWLEDGED}:
+        state.meters.rows[row].seen = Supply.UNKNOWN
+        state.meters.dirty[row] = 1
+    effects.commands.append(_said(command, Stage.WITHDRAWN, at))
+    _settle(state, command, at, effects)
+
+
+def _content(state: ShardState, command: OpenCommand, at: int, effects: Effects) -> None:
+    """The supply is as wanted: the command has done its work, or was not needed."""
+    effects.commands.append(_said(command, Stage.VERIFIED, at))
+    _settle(state, command, at, effects)
+
+
+def _settle(state: ShardState, command: OpenCommand, at: int, effects: Effects) -> None:
+    state.commands.drop(command.meter)
+    if command.alarmed:
+        effects.alarms.append(_failure(state, command, AlarmState.CLEARED, at))
+
+
+def _failure(state: ShardState, command: OpenCommand, alarm_state: AlarmState, at: int) -> Alarm:
+    account = state.meter_records[command.meter].account
+    return Alarm(
+        id="", kind=AlarmKind.COMMAND_FAILED, state=alarm_state, at=at, account=account, meter=command.meter,
+        repeat=command.attempt, reason=command.detail or command.stage,
+    )  # fmt: skip
+
+
+def report(state: ShardState, fact: CommandReported, effects: Effects) -> None:
+    """Take in what became of an attempt. What was read back counts whichever attempt it came from."""
+    record = state.meter_records.get(fact.meter)
+    if record is None:
+        return
+    meter = state.meters.rows[record.row]
+    if fact.seen not in {Supply.UNKNOWN, meter.seen}:
+        meter.seen = fact.seen
+        state.meters.dirty[record.row] = 1
+    command = state.commands.get(fact.meter)
+    if command and command.epoch == fact.epoch and not command.retry_at:
+        if fact.stage in {Stage.FAILED, Stage.EXPIRED}:
+            _fail(state, command, fact.stage, fact.detail, fact.at, effects)
+        else:
+            state.commands.put(fact.meter, msgspec.structs.replace(command, stage=fact.stage, detail=fact.detail))
+    reconcile(state, record.row, fact.at, effects)
+
+
+def _fail(state: ShardState, command: OpenCommand, stage: Stage, detail: str, at: int, effects: Effects) -> None:
+    """Plan the next attempt, later each time; after some attempts say so, once."""
+    wait = min(MINUTE_MS << min(command.attempt, 16), RETRY_MAX_MS)
+    alarmed = command.alarmed or command.attempt >= ATTEMPTS_BEFORE_ALARM
+    failed = msgspec.structs.replace(command, stage=stage, detail=detail, retry_at=at + wait, alarmed=alarmed)
+    state.commands.put(command.meter, failed)
+    effects.commands.append(_said(failed, stage, at))
+    if alarmed and not command.alarmed:
+        effects.alarms.append(_failure(state, failed, AlarmState.RAISED, at))
+
+
+def tick(state: ShardState, now: int, effects: Effects) -> None:
+    """Let forced wishes end, commands expire, and failed ones be tried again."""
+    for number, forced in state.forced.sorted():
+        if forced.until <= now:
+            state.forced.drop(number)
+            reconcile(state, state.meter_records[number].row, now, effects)
+    for number, command in state.commands.sorted():
+        if command.retry_at and now >= command.retry_at:
+            _issue(state, state.meter_records[number].row, now, command.attempt + 1, effects)
+        elif not command.retry_at and now >= command.expires_at:
+            _fail(state, command, Stage.EXPIRED, "no answer in time", now, effects)

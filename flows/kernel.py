@@ -1,0 +1,225 @@
+"""The kernel: a plain loop over the columns of a reading block, in log order, compiled by numba.
+
+Each reading is handled alone and in order: class, usage, pieces, price, wallet, level. Nothing here knows of a batch, so
+how the log is cut cannot show. What the machine must look at afterwards comes out as rows: usage, postings, quarantined
+readings and events.
+"""
+
+import numpy as np
+
+from domain.effects import POSTING, QUARANTINED, USAGE
+from domain.state import Rows
+from domain.words import Metering, Status, Supply
+from flows.alarms import judge, repeat_is_due
+from flows.compiled import Ints, Row, compiled
+from flows.metering import advance_of, classify, row_of
+from flows.settling import charge, cost_of, spread
+from flows.windows import ROWS_AT_FIRST, add_piece, close_day, close_window, room_for_one
+
+EVENT = np.dtype(
+    (
+        np.record,
+        [
+            ("kind", "u1"),
+            ("before", "u1"),  # LEVEL, REPEAT: the level before …
+            ("after", "u1"),  # … and after
+            ("pad", "u1"),
+            ("row", "<u4"),  # of the account, of the meter (SEEN, RELEASED), or of the quarantined rows (HELD)
+            ("at", "<i8"),
+            ("balance", "<i8"),
+        ],
+    )
+)
+LEVEL, REPEAT, SEEN, HELD, RELEASED = 1, 2, 3, 4, 5
+
+FIRST = int(Metering.FIRST)
+DUPLICATE = int(Metering.DUPLICATE)
+LATE = int(Metering.LATE)
+DECREASE = int(Metering.DECREASE)
+JUMP = int(Metering.JUMP)
+UNKNOWN_METER = int(Metering.UNKNOWN_METER)
+SUPPLY_KNOWN, SUPPLY_ON = int(Status.SUPPLY_KNOWN), int(Status.SUPPLY_ON)
+ON, OFF = int(Supply.ON), int(Supply.OFF)
+
+ESTIMATED_FROM_MS = 7_200_000
+"""Usage spread over a longer interval than this is marked as estimated: two hours."""
+
+
+@compiled
+def segment_at(tariff: int, time: int, timeline_segments: Rows, timeline_first: Ints, base_hour: int) -> int:
+    """Index of the timeline's segment of a tariff that contains `time` (ms UTC)."""
+    index = timeline_first[tariff, time // 3_600_000 - base_hour]
+    while timeline_segments[index + 1].start <= time:
+        index += 1
+    return index
+
+
+@compiled
+def add_event(
+    events: Rows, used: int, kind: int, row: int, before: int, after: int, at: int, balance: int
+) -> tuple[Rows, int]:
+    """Note something for the machine to decide on. Returns (events, used)."""
+    events = room_for_one(events, used)
+    event = events[used]
+    event.kind, event.row, event.before, event.after, event.pad = kind, row, before, after, 0
+    event.at, event.balance = at, balance
+    return events, used + 1
+
+
+@compiled
+def quarantine(
+    rows: Rows, used: int, number: int, time: int, register: int, baseline: int, metering: int
+) -> tuple[Rows, int]:
+    """Keep a reading that is not believed. Returns (rows, used)."""
+    rows = room_for_one(rows, used)
+    row = rows[used]
+    row.meter, row.time, row.register, row.baseline, row.metering = number, time, register, baseline, metering
+    row.pad1, row.pad2, row.pad3 = 0, 0, 0
+    return rows, used + 1
+
+
+@compiled
+def observe(meter: Row, power: int, status: int) -> bool:
+    """Take over what a reading says besides its register; `status` < 0 says nothing. Returns whether the supply changed."""
+    meter.power = power
+    if status < 0:
+        return False
+    meter.status = status
+    before = meter.seen
+    if status & SUPPLY_KNOWN:
+        meter.seen = ON if status & SUPPLY_ON else OFF
+    return meter.seen != before or meter.seen != meter.wanted
+
+
+@compiled
+def settle_interval(
+    meter: Row,
+    term: Row,
+    account: Row,
+    end: int,
+    usage: int,
+    segments: Rows,
+    first: Ints,
+    base_hour: int,
+    usage_rows: Rows,
+    used: int,
+    posting_rows: Rows,
+    posted: int,
+    sequence: int,
+) -> tuple[Rows, int, Rows, int]:
+    """Cut the interval since the last reading at the timeline's edges; price, charge and sum up each piece.
+
+    Returns (usage_rows, used, posting_rows, posted).
+    """
+    start = meter.time
+    estimated = 1 if end - start > ESTIMATED_FROM_MS else 0
+    index = segment_at(term.tariff, start, segments, first, base_hour)
+    done = 0
+    while done < usage:
+        segment = segments[index]
+        index += 1
+        edge = min(segments[index].start, end)
+        until = usage if edge == end else spread(usage, edge - start, end - start)
+        if until == done:
+            continue
+        if meter.window_start >= 0 and meter.window_start * 60_000 != segment.start:
+            usage_rows, used = close_window(meter, term.number, usage_rows, used)
+        if meter.day >= 0 and meter.day != segment.day:
+            posting_rows, posted = close_day(meter, term, end, posting_rows, posted, sequence)
+        micros, picos = cost_of(until - done, segment.price)
+        add_piece(meter, segment, until - done, micros, picos, estimated)
+        charge(account, micros, picos)
+        done = until
+    return usage_rows, used, posting_rows, posted
+
+
+@compiled
+def fold_readings(
+    numbers: Ints,
+    times: Ints,
+    registers: Ints,
+    powers: Ints,
+    statuses: Ints,
+    now: int,
+    slots: Ints,
+    meters: Rows,
+    terms: Rows,
+    accounts: Rows,
+    account_terms: Rows,
+    dirty_meters: Ints,
+    dirty_accounts: Ints,
+    segments: Rows,
+    first: Ints,
+    base_hour: int,
+    sequence: int,
+    classes: Ints,
+    totals: Ints,
+) -> tuple[Rows, Rows, Rows, Rows]:
+    """Fold a block of readings into the rows of a shard, in place.
+
+    `powers` and `statuses` are as long as `numbers`, or empty. `classes` (n,) receives each reading's class, `totals`
+    (2,) the usage priced per commodity. Returns (usage, postings, quarantined, events), each in log order.
+    """
+    usage_rows, used = np.empty(ROWS_AT_FIRST, USAGE), 0
+    posting_rows, posted = np.zeros(ROWS_AT_FIRST, POSTING), 0
+    held_rows, held = np.zeros(16, QUARANTINED), 0
+    events, noted = np.empty(16, EVENT), 0
+    for i in range(len(numbers)):
+        number, time, register = numbers[i], times[i], registers[i]
+        row = row_of(number, slots, terms)
+        if row < 0:
+            classes[i] = UNKNOWN_METER
+            events, noted = add_event(events, noted, HELD, held, 0, 0, time, 0)
+            held_rows, held = quarantine(held_rows, held, number, time, register, -1, UNKNOWN_METER)
+            continue
+        meter, term = meters[row], terms[row]
+        account = accounts[term.account]
+        metering = classify(meter, term, account, time, register, now)
+        classes[i] = metering
+        if metering in (LATE, DUPLICATE):
+            continue
+        dirty_meters[row] = 1
+        if metering >= DECREASE:
+            events, noted = add_event(events, noted, HELD, held, 0, 0, time, 0)
+            held_rows, held = quarantine(held_rows, held, number, time, register, meter.register, metering)
+            meter.held = 1
+            if metering == JUMP and meter.suspect < 0:
+                meter.suspect = register
+            continue
+        if metering != FIRST:
+            usage = advance_of(meter, term, register) * term.ratio
+            if usage > 0:
+                usage_rows, used, posting_rows, posted = settle_interval(
+                    meter, term, account, time, usage, segments, first, base_hour,
+                    usage_rows, used, posting_rows, posted, sequence,
+                )  # fmt: skip
+                totals[term.commodity] += usage
+                dirty_accounts[term.account] = 1
+                before = account.level
+                if judge(account, account_terms[term.account], time):
+                    events, noted = add_event(
+                        events, noted, LEVEL, term.account, before, account.level, time, account.balance
+                    )
+        if meter.suspect >= 0:
+            meter.suspect = -1
+            events, noted = add_event(events, noted, RELEASED, row, 0, 0, time, 0)
+        meter.time, meter.register = time, register
+        power = powers[i] if len(powers) > 0 else 0
+        status = statuses[i] if len(statuses) > 0 else -1
+        if observe(meter, power, status):
+            events, noted = add_event(events, noted, SEEN, row, 0, 0, time, 0)
+    return usage_rows[:used], posting_rows[:posted], held_rows[:held], events[:noted]
+
+
+@compiled
+def repeats_due(accounts: Rows, terms: Rows, dirty: Ints, now: int) -> Rows:
+    """Count and note the level alarms that are due to be repeated at `now`. Returns REPEAT events in account order."""
+    events, noted = np.empty(16, EVENT), 0
+    for row in range(len(accounts)):
+        account = accounts[row]
+        if repeat_is_due(account, terms[row], now):
+            account.repeats += 1
+            account.alarmed_at = now
+            dirty[row] = 1
+            events, noted = add_event(events, noted, REPEAT, row, account.level, account.repeats, now, account.balance)
+    return events[:noted]

@@ -1,0 +1,216 @@
+"""The machine: `fold(state, entries) -> (state, effects)`. What Meterline does, without clock, I/O, chance or floats.
+
+Readings go through the compiled kernel; every other fact goes through the table `RULES`. A fact without a rule cannot be
+written (`domain.facts.RECORDS` is the same list, and a test compares them). Time is what facts say; `Ticked` moves it.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.effects import POSTING, QUARANTINED, USAGE, Effects
+from domain.facts import (
+    AccountOpened,
+    CommandReported,
+    ControlOrdered,
+    Fact,
+    MeterInstalled,
+    ReadingBlock,
+    ReadingRefused,
+    RechargeOrdered,
+    Record,
+    RefundOrdered,
+    TariffPublished,
+    Ticked,
+)
+from domain.ids import EntryId, entry_text
+from flows import control
+from flows.alarms import repeat_alarm
+from flows.kernel import EVENT, HELD, LEVEL, RELEASED, SEEN, fold_readings, repeats_due
+from flows.ledger import append_postings
+from flows.metering import FUTURE_MS, LATEST_MS
+from flows.orders import (
+    decide_order,
+    install_meter,
+    open_account,
+    order_control,
+    prune_outcomes,
+    publish_tariff,
+    recharge,
+    refund,
+)
+from flows.quarantine import hold_reading, hold_refused, release
+from flows.state import ShardState
+from flows.wallet import announce_level
+from flows.windows import LATENESS_MS, close_overdue
+
+
+def _column(values: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """A read-only view, empty for a column that a block does not have: one type for the kernel, wherever it came from."""
+    column = np.empty(0, np.int64) if values is None else values.view()
+    column.flags.writeable = False
+    return column
+
+
+ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
+    TariffPublished: publish_tariff,
+    AccountOpened: open_account,
+    MeterInstalled: install_meter,
+    RechargeOrdered: recharge,
+    RefundOrdered: refund,
+    ControlOrdered: order_control,
+}
+
+
+def fold(state: ShardState, entries: Iterable[tuple[EntryId, Fact]]) -> tuple[ShardState, list[Effects]]:
+    """Fold log entries, in log order, into the state, and return it with the effects of each entry that had any.
+
+    The state handed in is used up: its rows are changed in place. Any cut of a log into calls gives the same state and the
+    same effects, byte for byte.
+    """
+    folded = []
+    for entry, fact in entries:
+        assert entry > state.position, "a log is folded once, in order"
+        effects = Effects(entry)
+        decide(state, fact, effects)
+        state.position = entry
+        folded.append(_named(state, effects))
+    return state, folded
+
+
+def decide(state: ShardState, fact: Fact, effects: Effects) -> None:
+    """What one fact does."""
+    RULES[type(fact)](state, fact, effects)
+
+
+def _named(state: ShardState, effects: Effects) -> Effects:
+    """Give each alarm an id that is the same whenever the log is folded."""
+    where = f"{state.shard:02d}-{entry_text(effects.entry)}"
+    effects.alarms = [
+        msgspec.structs.replace(alarm, id=f"{where}-{number}") for number, alarm in enumerate(effects.alarms)
+    ]
+    return effects
+
+
+def read(state: ShardState, block: ReadingBlock, effects: Effects) -> None:
+    """Fold a block of readings through the kernel, then act on what it noted, in order."""
+    if len(block) == 0:
+        return
+    timeline = state.covering(*_span(state, block))
+    classes, totals = np.zeros(len(block), np.uint8), np.zeros(2, np.int64)
+    usage, postings, held, events = fold_readings(
+        _column(block.meter),
+        _column(block.time),
+        _column(block.register),
+        _column(block.power),
+        _column(block.status),
+        state.header.now,
+        state.slots,
+        state.meters.rows,
+        state.meter_terms.rows,
+        state.accounts.rows,
+        state.account_terms.rows,
+        state.meters.dirty,
+        state.accounts.dirty,
+        timeline.segments,
+        timeline.first,
+        timeline.base_hour,
+        state.header.posting_sequence,
+        classes,
+        totals,
+    )
+    effects.classes = classes
+    effects.usage = usage.view(USAGE) if len(usage) else None
+    append_postings(state, postings.view(POSTING), effects)
+    _count(state, classes, totals)
+    effects.quarantined = held.view(QUARANTINED) if len(held) else None
+    for event in events.view(EVENT):
+        _heed(state, event, effects)
+
+
+def _span(state: ShardState, block: ReadingBlock) -> tuple[int, int]:
+    """Times that the timeline must cover for a block: from the oldest last reading to the latest believable one."""
+    latest = state.header.now + FUTURE_MS if state.header.now else LATEST_MS
+    believable = block.time[(block.time > 0) & (block.time <= latest)]
+    if len(believable) == 0:
+        return state.oldest_ms, state.oldest_ms + 1
+    state.oldest_ms = min(state.oldest_ms or LATEST_MS, int(believable.min()))
+    return state.oldest_ms, int(believable.max())
+
+
+def _count(state: ShardState, classes: NDArray[np.uint8], totals: NDArray[np.int64]) -> None:
+    counted = np.bincount(classes, minlength=len(state.header.classes))
+    state.header = msgspec.structs.replace(
+        state.header,
+        classes=tuple(before + int(now) for before, now in zip(state.header.classes, counted, strict=True)),
+        usage=tuple(before + int(now) for before, now in zip(state.header.usage, totals, strict=True)),
+    )
+
+
+def _heed(state: ShardState, event: Any, effects: Effects) -> None:
+    """Act on something that the kernel noted."""
+    row, at = int(event.row), int(event.at)
+    if event.kind == LEVEL:
+        announce_level(state, row, int(event.before), int(event.after), int(event.balance), at, effects)
+    elif event.kind == HELD:
+        assert effects.quarantined is not None
+        hold_reading(state, effects.quarantined[row], effects)
+    elif event.kind == SEEN:
+        control.reconcile(state, row, max(at, state.header.now), effects)
+    else:
+        assert event.kind == RELEASED
+        release(state, row, at)
+
+
+def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
+    """Let a minute pass: close windows and days, repeat alarms, end wishes, expire and retry commands."""
+    now = max(state.header.now, fact.at)
+    state.header = msgspec.structs.replace(state.header, now=now)
+    if state.tariffs and state.meters.count:
+        usage, postings = close_overdue(
+            state.meters.rows,
+            state.meter_terms.rows,
+            state.meters.dirty,
+            now,
+            _local_days(state, now - LATENESS_MS),
+            state.header.posting_sequence,
+        )
+        effects.usage = usage.view(USAGE) if len(usage) else None
+        append_postings(state, postings.view(POSTING), effects)
+    repeats = repeats_due(state.accounts.rows, state.account_terms.rows, state.accounts.dirty, now)
+    for event in repeats.view(EVENT):
+        record = state.account_record(int(event.row))
+        effects.alarms.append(repeat_alarm(record, int(event.before), int(event.balance), now, int(event.after)))
+    control.tick(state, now, effects)
+    prune_outcomes(state, now)
+
+
+def _local_days(state: ShardState, at: int) -> NDArray[np.int32]:
+    """The local day number of each tariff's zone at `at`, ms UTC."""
+    if at <= 0:
+        return np.full(len(state.tariffs), -1, np.int32)
+    timeline = state.covering(state.oldest_ms or at, at)
+    hour = at // 3_600_000 - timeline.base_hour
+    days = np.empty(len(state.tariffs), np.int32)
+    for row in range(len(state.tariffs)):
+        index = int(timeline.first[row, hour])
+        while timeline.segments[index + 1].start <= at:
+            index += 1
+        days[row] = timeline.segments[index].day
+    return days
+
+
+def _order_rule(rule: Callable[[ShardState, Any, Effects], Any]) -> Callable[[ShardState, Any, Effects], None]:
+    return lambda state, fact, effects: decide_order(state, fact, rule, effects)
+
+
+RULES: dict[type[Any], Callable[[ShardState, Any, Effects], None]] = {
+    ReadingBlock: read,
+    Ticked: tick,
+    CommandReported: control.report,
+    ReadingRefused: hold_refused,
+    **{kind: _order_rule(rule) for kind, rule in ORDERS.items()},
+}

@@ -1,0 +1,192 @@
+"""Settle: read ▸ fold ▸ commit. The dataflow that turns the log into state and effects.
+
+    log:{07} ──read──▶ entries ──fold──▶ commit ──commit──▶ state, postings, usage, alarms, commands, outcomes + position
+
+One partition per shard. A shard's position is stored with its state, so a worker begins where the last commit ended and
+bytewax's own recovery is not used. Guarantee: every log entry is applied exactly once to the store, through kills and
+restarts at any instruction; should two workers hold one shard by mistake, one of them stops.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from bytewax.operators import StatefulBatchLogic
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from connectors.redis.commit import Commit, commit_of
+from connectors.redis.store import Store
+from domain.facts import Fact
+from domain.ids import EntryId
+from flows.machine import fold
+from flows.state import ShardState
+
+ENTRIES_AT_ONCE = 64
+"""Log entries in one batch, and so in one commit, at most."""
+IDLE = timedelta(milliseconds=5)
+IDLE_LONG = timedelta(milliseconds=20)
+READS_UNTIL_IDLE = 100
+
+Opens = Callable[[], Store]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Entries of one shard's log, in order."""
+
+    shard: int
+    entries: list[tuple[EntryId, Fact]]
+
+
+def build(store: Opens, entries_at_once: int = ENTRIES_AT_ONCE) -> Dataflow:
+    """The dataflow over all shards of a store: one line here is one box in docs/architecture.md."""
+    flow = Dataflow("settle")
+    batches = op.input("read", flow, Log(store, entries_at_once))
+    commits = op.stateful_batch("fold", batches, lambda _: Fold(store))
+    op.output("commit", commits, Commits(store))
+    return flow
+
+
+def fold_batch(state: ShardState, batch: Batch) -> Commit | None:
+    """Fold what is new in a batch, and gather everything that its commit writes; None if nothing is new."""
+    before = state.position
+    new = [(entry, fact) for entry, fact in batch.entries if entry > before]
+    if not new:
+        return None
+    state, effects = fold(state, new)
+    named = {alarm.account for effect in effects for alarm in effect.alarms}
+    accounts = {account: state.account_records[account] for account in named if account in state.account_records}
+    return commit_of(state.shard, before, state.position, state.take_changes(), effects, accounts)
+
+
+def settle_once(store: Store, entries_at_once: int = ENTRIES_AT_ONCE) -> int:
+    """Fold and commit all that waits in every shard, without bytewax: for imports into a scratch store, and for tests.
+
+    Returns the number of entries.
+    """
+    count = 0
+    for shard in range(store.shards):
+        state = ShardState.of(store.load(shard))
+        while entries := store.read(shard, state.position, entries_at_once):
+            commit = fold_batch(state, Batch(shard, entries))
+            assert commit is not None
+            store.commit(commit)
+            count += len(entries)
+    return count
+
+
+class Log(FixedPartitionedSource[tuple[str, Batch], None]):
+    """The shards' logs, each from the position that its state was committed at."""
+
+    def __init__(self, store: Opens, entries_at_once: int) -> None:
+        self._store = store
+        self._entries_at_once = entries_at_once
+
+    def list_parts(self) -> list[str]:
+        """One partition per shard, named by its number."""
+        store = self._store()
+        names = [f"{shard:02d}" for shard in range(store.shards)]
+        store.close()
+        return names
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "LogPartition":  # noqa: ARG002 - bytewax's signature
+        """A reader of one shard."""
+        return LogPartition(self._store(), int(for_part), self._entries_at_once)
+
+
+class LogPartition(StatefulSourcePartition[tuple[str, Batch], None]):
+    """Reads one shard's log onward; keeps its place in memory only."""
+
+    def __init__(self, store: Store, shard: int, entries_at_once: int) -> None:
+        self._store, self._shard, self._count = store, shard, entries_at_once
+        self._after = store.position(shard)
+        self._empty_reads = 0
+
+    def next_batch(self) -> list[tuple[str, Batch]]:
+        """The next entries of the log, as one item."""
+        entries = self._store.read(self._shard, self._after, self._count)
+        self._empty_reads = 0 if entries else self._empty_reads + 1
+        if not entries:
+            return []
+        self._after = entries[-1][0]
+        return [(f"{self._shard:02d}", Batch(self._shard, entries))]
+
+    def next_awake(self) -> datetime | None:
+        """Look again at once after entries, soon after none, later after a while of none."""
+        if self._empty_reads == 0:
+            return None
+        return datetime.now(UTC) + (IDLE if self._empty_reads < READS_UNTIL_IDLE else IDLE_LONG)
+
+    def snapshot(self) -> None:
+        """Nothing: the position lives with the state."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._store.close()
+
+
+class Fold(StatefulBatchLogic[Batch, Commit, None]):
+    """One shard's machine, loaded from the store when its first entries arrive."""
+
+    def __init__(self, store: Opens) -> None:
+        self._store = store
+        self._state: ShardState | None = None
+
+    def on_batch(self, values: list[Batch]) -> tuple[list[Commit], bool]:
+        """Fold batches into commits."""
+        commits = [fold_batch(self._loaded(batch.shard), batch) for batch in values]
+        return [commit for commit in commits if commit], StatefulBatchLogic.RETAIN
+
+    def _loaded(self, shard: int) -> ShardState:
+        if self._state is None:
+            store = self._store()
+            self._state = ShardState.of(store.load(shard))
+            store.close()
+        return self._state
+
+    def snapshot(self) -> None:
+        """Nothing: the state lives in the store."""
+
+
+class Commits(FixedPartitionedSink[Commit, None]):
+    """Where commits go: one connection per shard."""
+
+    def __init__(self, store: Opens) -> None:
+        self._store = store
+
+    def list_parts(self) -> list[str]:
+        """One partition per shard."""
+        store = self._store()
+        names = [f"{shard:02d}" for shard in range(store.shards)]
+        store.close()
+        return names
+
+    def part_fn(self, item_key: str) -> int:
+        """A shard's commits go to its own partition."""
+        return int(item_key)
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "CommitPartition":  # noqa: ARG002 - bytewax's signature
+        """A writer for one shard."""
+        return CommitPartition(self._store())
+
+
+class CommitPartition(StatefulSinkPartition[Commit, None]):
+    """Commits one shard's batches, each in one step. A commit that finds another position ends the process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def write_batch(self, values: list[Commit]) -> None:
+        """Commit, in order."""
+        for commit in values:
+            self._store.commit(commit)
+
+    def snapshot(self) -> None:
+        """Nothing: the position is in the commit."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._store.close()

@@ -1,0 +1,206 @@
+"""A shard's state in memory: rows for what is numerous, records for what is rare, and what has changed since the last commit.
+
+`ShardState` owns its arrays; `fold` changes them in place and hands the same object back. Rows grow by doubling and are
+never moved or removed, so a row number is a lasting name inside the shard.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.ids import LOG_START, EntryId
+from domain.state import (
+    ACCOUNT,
+    ACCOUNT_TERMS,
+    METER,
+    METER_TERMS,
+    AccountRecord,
+    Changes,
+    Forced,
+    KeptOutcome,
+    MeterRecord,
+    OpenCommand,
+    QuarantineCase,
+    RowChanges,
+    Rows,
+    ShardHeader,
+    StoredShard,
+    TariffRecord,
+)
+from flows.metering import slots_for
+from tariffs.loader import Tariff, load_tariff
+from tariffs.timeline import Timeline, compile_timeline
+
+K = TypeVar("K", str, int, bytes)
+R = TypeVar("R")
+
+
+class Table(Generic[K, R]):
+    """Small records by key, remembering which keys have changed since `take_changes`."""
+
+    def __init__(self, records: dict[K, R] | None = None) -> None:
+        self._records: dict[K, R] = records or {}
+        self._changed: set[K] = set()
+
+    def get(self, key: K) -> R | None:
+        """The record, or None."""
+        return self._records.get(key)
+
+    def __getitem__(self, key: K) -> R:
+        return self._records[key]
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def put(self, key: K, record: R) -> None:
+        """Enter or replace."""
+        self._records[key] = record
+        self._changed.add(key)
+
+    def drop(self, key: K) -> None:
+        """Remove, if there."""
+        if self._records.pop(key, None) is not None:
+            self._changed.add(key)
+
+    def sorted(self) -> list[tuple[K, R]]:
+        """All records in the order of their keys: the only order that a reload keeps."""
+        return sorted(self._records.items(), key=lambda item: item[0])
+
+    def take_changes(self) -> dict[K, R | None]:
+        """What has changed since the last call; None: removed."""
+        changes = {key: self._records.get(key) for key in sorted(self._changed)}
+        self._changed.clear()
+        return changes
+
+
+class Hot:
+    """Rows that change with readings, with a mark for each that changed."""
+
+    def __init__(self, dtype: np.dtype[np.void], rows: Rows | None = None) -> None:
+        self.count = 0 if rows is None else len(rows)
+        self._rows = np.zeros(max(16, self.count), dtype)
+        self._dirty = np.zeros(len(self._rows), np.uint8)
+        if rows is not None:
+            self._rows[: self.count] = rows
+
+    @property
+    def rows(self) -> Rows:
+        """The rows in use, (count,)."""
+        return self._rows[: self.count]
+
+    @property
+    def dirty(self) -> NDArray[np.uint8]:
+        """1 for each row that must be committed, (count,)."""
+        return self._dirty[: self.count]
+
+    def append(self) -> int:
+        """A new row of zeros, marked as changed. Returns its number."""
+        if self.count == len(self._rows):
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)]).view(self._rows.dtype)
+            self._dirty = np.concatenate([self._dirty, np.zeros_like(self._dirty)])
+        self.count += 1
+        self._dirty[self.count - 1] = 1
+        return self.count - 1
+
+    def take_changes(self) -> RowChanges:
+        """Numbers and copies of the rows that changed since the last call."""
+        index = np.flatnonzero(self.dirty)
+        self._dirty[index] = 0
+        return RowChanges(index, self._rows[index])
+
+
+@dataclass(slots=True, eq=False)
+class ShardState:
+    """State of one shard at `position` of its log."""
+
+    shard: int
+    position: EntryId = LOG_START
+    header: ShardHeader = field(default_factory=ShardHeader)
+    accounts: Hot = field(default_factory=lambda: Hot(ACCOUNT))
+    account_terms: Hot = field(default_factory=lambda: Hot(ACCOUNT_TERMS))
+    meters: Hot = field(default_factory=lambda: Hot(METER))
+    meter_terms: Hot = field(default_factory=lambda: Hot(METER_TERMS))
+    account_records: Table[str, AccountRecord] = field(default_factory=Table)
+    meter_records: Table[int, MeterRecord] = field(default_factory=Table)
+    tariff_records: Table[str, TariffRecord] = field(default_factory=Table)
+    outcomes: Table[bytes, KeptOutcome] = field(default_factory=Table)
+    cases: Table[str, QuarantineCase] = field(default_factory=Table)
+    commands: Table[int, OpenCommand] = field(default_factory=Table)
+    forced: Table[int, Forced] = field(default_factory=Table)
+    slots: NDArray[np.int32] = field(default_factory=lambda: slots_for(np.empty(0, np.int64)))
+    account_ids: list[str] = field(default_factory=list)
+    tariffs: list[Tariff] = field(default_factory=list)
+    oldest_ms: int = 0
+    timeline: Timeline | None = None
+
+    def __post_init__(self) -> None:
+        """Rebuild what follows from the rest: indexes, compiled tariffs."""
+        self.account_ids = [key for key, _ in sorted(self.account_records.sorted(), key=lambda item: item[1].row)]
+        records = sorted((record for _, record in self.tariff_records.sorted()), key=lambda record: record.row)
+        self.tariffs = [load_tariff(record.document, record.tariff) for record in records]
+        self.index_meters()
+
+    @classmethod
+    def of(cls, stored: StoredShard) -> "ShardState":
+        """The state that a store has kept."""
+        rows, records = stored.rows, stored.records
+        return cls(
+            shard=stored.shard,
+            position=stored.position,
+            header=stored.header,
+            accounts=Hot(ACCOUNT, rows["accounts"]),
+            account_terms=Hot(ACCOUNT_TERMS, rows["account_terms"]),
+            meters=Hot(METER, rows["meters"]),
+            meter_terms=Hot(METER_TERMS, rows["meter_terms"]),
+            account_records=Table(records["account_records"]),
+            meter_records=Table(records["meter_records"]),
+            tariff_records=Table(records["tariff_records"]),
+            outcomes=Table(records["kept_outcomes"]),
+            cases=Table(records["cases"]),
+            commands=Table(records["open_commands"]),
+            forced=Table(records["forced"]),
+        )
+
+    def index_meters(self) -> None:
+        """Make the table from meter number to row anew."""
+        self.slots = slots_for(np.ascontiguousarray(self.meter_terms.rows["number"]))
+        times = self.meters.rows["time"]
+        believed = times[times >= 0]
+        self.oldest_ms = int(believed.min()) if len(believed) else 0
+
+    def account_record(self, row: int) -> AccountRecord:
+        """The record of an account by its row."""
+        return self.account_records[self.account_ids[row]]
+
+    def covering(self, from_ms: int, until_ms: int) -> Timeline:
+        """The tariffs' timeline, made or extended so that it covers [from_ms, until_ms] in ms UTC."""
+        timeline = self.timeline
+        if timeline is None or timeline.from_ms > from_ms or timeline.until_ms <= until_ms:
+            start = from_ms if timeline is None else min(from_ms, timeline.from_ms)
+            margin = max(32 * 86_400_000, (until_ms - start) // 4)
+            self.timeline = timeline = compile_timeline(self.tariffs, start, until_ms + margin)
+        return timeline
+
+    def take_changes(self) -> Changes:
+        """What a commit must write, and forget that it has changed."""
+        rows = {
+            "accounts": self.accounts.take_changes(),
+            "account_terms": self.account_terms.take_changes(),
+            "meters": self.meters.take_changes(),
+            "meter_terms": self.meter_terms.take_changes(),
+        }
+        records: dict[str, dict[Any, Any]] = {
+            "account_records": self.account_records.take_changes(),
+            "meter_records": self.meter_records.take_changes(),
+            "tariff_records": self.tariff_records.take_changes(),
+            "kept_outcomes": self.outcomes.take_changes(),
+            "cases": self.cases.take_changes(),
+            "open_commands": self.commands.take_changes(),
+            "forced": self.forced.take_changes(),
+        }
+        return Changes(self.header, rows, records)

@@ -1,0 +1,122 @@
+"""Windows: closed sums of energy and money per meter, by hour and band, and by local day.
+
+A meter's readings are settled in the order of their times, so each meter has one open window and one open day. The
+piece that passes the end of a window closes it; for a meter that has fallen silent a tick does, after a lateness. A
+closed window is a usage row; a closed day is a posting. Should energy come later for an hour that a tick has closed, it
+is a further row: rows of the same key add up.
+"""
+
+import numpy as np
+
+from domain.effects import POSTING, USAGE
+from domain.state import Rows
+from domain.units import HOUR_MS, MINUTE_MS, PICOS_PER_MICRO
+from domain.words import Ledger
+from flows.compiled import Ints, Row, compiled
+
+LATENESS_MS = HOUR_MS
+"""How long after its end an hour or day of a silent meter is closed by a tick."""
+
+CUSTOMER = int(Ledger.CUSTOMER)
+REVENUE_FIRST = int(Ledger.REVENUE_ELECTRICITY)
+ROWS_AT_FIRST = 1024
+
+
+@compiled
+def room_for_one(rows: Rows, used: int) -> Rows:
+    """The buffer, doubled when it is full."""
+    if used < len(rows):
+        return rows
+    larger = np.empty(2 * len(rows), rows.dtype)
+    larger[: len(rows)] = rows
+    return larger
+
+
+@compiled
+def close_window(meter: Row, number: int, rows: Rows, used: int) -> tuple[Rows, int]:
+    """Write the open window as a usage row and empty it. Returns (rows, used)."""
+    rows = room_for_one(rows, used)
+    row = rows[used]
+    row.meter = number
+    row.start = meter.window_start
+    row.day = meter.day
+    row.usage = meter.window_usage
+    row.cost_micros = meter.window_cost
+    row.cost_picos = meter.window_picos
+    row.band = meter.window_band
+    row.estimated = meter.window_estimated
+    row.pad = 0
+    meter.window_start = -1
+    meter.window_usage = 0
+    meter.window_cost = 0
+    meter.window_picos = 0
+    return rows, used + 1
+
+
+@compiled
+def close_day(meter: Row, term: Row, at: int, rows: Rows, used: int, sequence: int) -> tuple[Rows, int]:
+    """Post the open day's whole micros; the rest of less than a micro goes on to the next day. Returns (rows, used)."""
+    amount = meter.day_cost
+    if amount != 0:
+        rows = room_for_one(rows, used)
+        row = rows[used]
+        revenue = REVENUE_FIRST + term.commodity
+        used += 1
+        row.sequence = sequence + used
+        row.at = at
+        row.account = term.account
+        row.debit = CUSTOMER if amount > 0 else revenue
+        row.credit = revenue if amount > 0 else CUSTOMER
+        row.amount = abs(amount)
+        row.meter = term.number
+        row.day = meter.day
+        row.pad, row.order_high, row.order_low = 0, 0, 0
+    meter.day = -1
+    meter.day_cost = 0
+    meter.day_usage = 0
+    return rows, used
+
+
+@compiled
+def add_piece(meter: Row, segment: Row, usage: int, micros: int, picos: int, estimated: int) -> None:
+    """Add one piece to the open window and day, opening them where none is."""
+    if meter.window_start < 0:
+        meter.window_start = segment.start // MINUTE_MS
+        meter.window_band = segment.band
+        meter.window_estimated = 0
+    meter.day = segment.day
+    meter.window_usage += usage
+    meter.day_usage += usage
+    meter.window_estimated |= estimated
+    meter.window_cost += micros
+    meter.window_picos += picos
+    if meter.window_picos >= PICOS_PER_MICRO:
+        meter.window_picos -= PICOS_PER_MICRO
+        meter.window_cost += 1
+    meter.day_cost += micros
+    meter.day_picos += picos
+    if meter.day_picos >= PICOS_PER_MICRO:
+        meter.day_picos -= PICOS_PER_MICRO
+        meter.day_cost += 1
+
+
+@compiled
+def close_overdue(
+    meters: Rows, terms: Rows, dirty: Ints, now: int, local_day: Ints, sequence: int
+) -> tuple[Rows, Rows]:
+    """Close what is overdue at `now`. `local_day[t]` is the day of tariff t's zone at `now` less the lateness.
+
+    Returns (usage rows, posting rows), both in the order of the meters.
+    """
+    usage_rows, used = np.empty(ROWS_AT_FIRST, USAGE), 0
+    posting_rows, posted = np.zeros(ROWS_AT_FIRST, POSTING), 0
+    for row in range(len(meters)):
+        meter, term = meters[row], terms[row]
+        day_is_over = meter.day >= 0 and meter.day < local_day[term.tariff]
+        if meter.window_start >= 0 and (day_is_over or meter.window_start * MINUTE_MS + HOUR_MS + LATENESS_MS <= now):
+            usage_rows, used = close_window(meter, term.number, usage_rows, used)
+            dirty[row] = 1
+        if day_is_over:
+            posting_rows, posted = close_day(meter, term, now, posting_rows, posted, sequence)
+            dirty[row] = 1
+    return usage_rows[:used], posting_rows[:posted]
