@@ -16,7 +16,7 @@ from domain.units import MINUTE_MS
 from domain.words import AlarmKind, AlarmState, Reason, Stage, Supply
 from flows.state import ShardState
 
-COMMAND_LIFE_MS = 10 * MINUTE_MS
+COMMAND_LIFE_MS = 30 * MINUTE_MS
 """How long a command may wait for a silent meter before it expires and is tried anew."""
 RETRY_MAX_MS = 60 * MINUTE_MS
 ATTEMPTS_BEFORE_ALARM = 3
@@ -107,8 +107,8 @@ def _said(command: OpenCommand, stage: Stage, at: int) -> Command:
 
 
 def _withdraw(state: ShardState, row: int, command: OpenCommand, at: int, effects: Effects) -> None:
-    """Cancel. If it was already on its way, the supply may be either, so it counts as not seen."""
-    if command.stage in {Stage.SENT, Stage.ACKNOWLEDGED}:
+    """Cancel. If this attempt or an earlier one was on its way, the supply may be either, so it counts as not seen."""
+    if command.stage != Stage.QUEUED or command.attempt > 1:
         state.meters.rows[row].seen = Supply.UNKNOWN
         state.meters.dirty[row] = 1
     effects.commands.append(_said(command, Stage.WITHDRAWN, at))

@@ -43,6 +43,9 @@ ON, OFF = int(Supply.ON), int(Supply.OFF)
 
 ESTIMATED_FROM_MS = 7_200_000
 """Usage spread over a longer interval than this is marked as estimated: two hours."""
+POWER_MAX = 2**31 - 1
+"""Most watts that a row keeps, either way; a reading that says more is nonsense, and its register is judged by itself."""
+STATUS_BITS = 0xFFFF
 
 
 @compiled
@@ -81,10 +84,10 @@ def quarantine(
 @compiled
 def observe(meter: Row, power: int, status: int) -> bool:
     """Take over what a reading says besides its register; `status` < 0 says nothing. Returns whether the supply changed."""
-    meter.power = power
+    meter.power = max(-POWER_MAX, min(power, POWER_MAX))
     if status < 0:
         return False
-    meter.status = status
+    meter.status = status & STATUS_BITS
     before = meter.seen
     if status & SUPPLY_KNOWN:
         meter.seen = ON if status & SUPPLY_ON else OFF
@@ -122,7 +125,8 @@ def settle_interval(
         until = usage if edge == end else spread(usage, edge - start, end - start)
         if until == done:
             continue
-        if meter.window_start >= 0 and meter.window_start * 60_000 != segment.start:
+        changed = meter.window_start != segment.start // 60_000 or meter.window_band != segment.band
+        if meter.window_start >= 0 and changed:
             usage_rows, used = close_window(meter, term.number, usage_rows, used)
         if meter.day >= 0 and meter.day != segment.day:
             posting_rows, posted = close_day(meter, term, end, posting_rows, posted, sequence)

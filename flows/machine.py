@@ -192,7 +192,7 @@ def _local_days(state: ShardState, at: int) -> NDArray[np.int32]:
     """The local day number of each tariff's zone at `at`, ms UTC."""
     if at <= 0:
         return np.full(len(state.tariffs), -1, np.int32)
-    timeline = state.covering(state.oldest_ms or at, at)
+    timeline = state.covering(min(state.oldest_ms or at, at), at)
     hour = at // 3_600_000 - timeline.base_hour
     days = np.empty(len(state.tariffs), np.int32)
     for row in range(len(state.tariffs)):
@@ -214,3 +214,17 @@ RULES: dict[type[Any], Callable[[ShardState, Any, Effects], None]] = {
     ReadingRefused: hold_refused,
     **{kind: _order_rule(rule) for kind, rule in ORDERS.items()},
 }
+
+
+def warm_up() -> None:
+    """Have the kernel compiled, or loaded from an earlier compilation, before anything waits for it."""
+    column = np.array([1], np.int64)
+    state, _ = fold(ShardState(0), [((1, 0), ReadingBlock(column, column, column)), ((2, 0), Ticked(at=1))])
+    close_overdue(
+        state.meters.rows,
+        state.meter_terms.rows,
+        state.meters.dirty,
+        1,
+        np.empty(0, np.int32),
+        0,
+    )

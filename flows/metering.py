@@ -93,10 +93,16 @@ def slots_for(numbers: NDArray[np.int64]) -> NDArray[np.int32]:
 
 
 @compiled
+def enter_slot(slots: Ints, number: int, row: int) -> None:
+    """Enter a number's row at the first free place."""
+    slot = slot_of(number, slots)
+    while slots[slot] >= 0:
+        slot = (slot + 1) & (len(slots) - 1)
+    slots[slot] = row
+
+
+@compiled
 def fill_slots(slots: Ints, numbers: Ints) -> None:
     """Enter every number with its index as its row."""
     for row in range(len(numbers)):
-        slot = slot_of(numbers[row], slots)
-        while slots[slot] >= 0:
-            slot = (slot + 1) & (len(slots) - 1)
-        slots[slot] = row
+        enter_slot(slots, numbers[row], row)

@@ -116,6 +116,8 @@ def publish_tariff(state: ShardState, fact: TariffPublished, _effects: Effects) 
     row = before.row if before else len(state.tariffs)
     if before and state.tariffs[row].commodity != tariff.commodity:
         return Refusal.WRONG_COMMODITY
+    if before and state.tariffs[row].currency != tariff.currency:
+        return Refusal.WRONG_CURRENCY
     state.tariffs[row:] = [tariff, *state.tariffs[row + 1 :]]
     state.tariff_records.put(fact.tariff, TariffRecord(row=row, tariff=fact.tariff, document=fact.document))
     state.timeline = None
@@ -236,7 +238,9 @@ def _enter_meter(state: ShardState, fact: MeterInstalled, account: AccountRecord
     state.meter_records.put(fact.meter, record)
     meters = (*account.meters, fact.meter)
     state.account_records.put(fact.account, msgspec.structs.replace(account, meters=meters))
-    state.index_meters()
+    state.index_meter(fact.meter, row)
+    if fact.opening_register is not None:
+        state.oldest_ms = min(state.oldest_ms or fact.at, fact.at)
 
 
 def _money_refusal(state: ShardState, fact: RechargeOrdered | RefundOrdered) -> Refusal | None:

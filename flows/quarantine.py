@@ -15,6 +15,9 @@ from domain.state import QuarantineCase
 from domain.words import AlarmKind, AlarmState, Metering
 from flows.state import ShardState
 
+HELD_MAX = 10**18
+"""Most usage that a case states: a register of nonsense times its ratio would leave the 64 bits that a store can keep."""
+
 
 def case_key(meter: int, reason: str) -> str:
     """`000000000017:jump`."""
@@ -58,7 +61,8 @@ def _extend(
             account=record.account if record else "",
         )  # fmt: skip
         effects.alarms.append(alarm)
+    held = min(usage, HELD_MAX)
     state.cases.put(
         key,
-        msgspec.structs.replace(case, last=at, count=case.count + 1, baseline=baseline, register=register, usage=usage),
+        msgspec.structs.replace(case, last=at, count=case.count + 1, baseline=baseline, register=register, usage=held),
     )

@@ -5,8 +5,18 @@
 One partition per shard. A shard's position is stored with its state, so a worker begins where the last commit ended and
 bytewax's own recovery is not used. Guarantee: every log entry is applied exactly once to the store, through kills and
 restarts at any instruction; should two workers hold one shard by mistake, one of them stops.
+
+Without a supervisor of ours, on one host or on several (bytewax divides the shards among the processes):
+
+    METERLINE_STORE_URL=redis://… python -m bytewax.run flows.settle:flow
+    METERLINE_STORE_URL=redis://… python -m bytewax.run flows.settle:flow -i 0 -a "one:2101;two:2101"     # on `one`
+    METERLINE_STORE_URL=redis://… python -m bytewax.run flows.settle:flow -i 1 -a "one:2101;two:2101"     # on `two`
+
+The processes of a cluster find each other at these addresses, unencrypted: keep them on loopback or a private network.
+When one of a cluster ends, end and start all of it.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +29,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from connectors.redis.commit import Commit, commit_of
 from connectors.redis.store import Store
+from domain.effects import Effects
 from domain.facts import Fact
 from domain.ids import EntryId
 from flows.machine import fold
@@ -31,6 +42,7 @@ IDLE_LONG = timedelta(milliseconds=20)
 READS_UNTIL_IDLE = 100
 
 Opens = Callable[[], Store]
+Heard = Callable[[list[Fact], list[Effects]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +55,40 @@ class Batch:
 
 def build(store: Opens, entries_at_once: int = ENTRIES_AT_ONCE) -> Dataflow:
     """The dataflow over all shards of a store: one line here is one box in docs/architecture.md."""
-    flow = Dataflow("settle")
-    batches = op.input("read", flow, Log(store, entries_at_once))
+    settle = Dataflow("settle")
+    batches = op.input("read", settle, Log(store, entries_at_once))
     commits = op.stateful_batch("fold", batches, lambda _: Fold(store))
     op.output("commit", commits, Commits(store))
-    return flow
+    return settle
 
 
-def fold_batch(state: ShardState, batch: Batch) -> Commit | None:
-    """Fold what is new in a batch, and gather everything that its commit writes; None if nothing is new."""
+def flow(entries_at_once: int = ENTRIES_AT_ONCE) -> Dataflow:
+    """The dataflow on the store at `METERLINE_STORE_URL`, for `python -m bytewax.run flows.settle:flow`."""
+    url = os.environ.get("METERLINE_STORE_URL")
+    if not url:
+        raise SystemExit("set METERLINE_STORE_URL to the store's URL, such as redis://writer:password@host:6379")
+    return build(lambda: Store.open(url), entries_at_once)
+
+
+def fold_batch(state: ShardState, batch: Batch, heard: Heard | None = None) -> Commit | None:
+    """Fold what is new in a batch, and gather everything that its commit writes; None if nothing is new.
+
+    `heard` is told the facts with their effects, for reports that need more than is kept.
+    """
     before = state.position
     new = [(entry, fact) for entry, fact in batch.entries if entry > before]
     if not new:
         return None
     state, effects = fold(state, new)
+    if heard:
+        heard([fact for _, fact in new], effects)
     named = {alarm.account for effect in effects for alarm in effect.alarms}
     accounts = {account: state.account_records[account] for account in named if account in state.account_records}
     return commit_of(state.shard, before, state.position, state.take_changes(), effects, accounts)
 
 
-def settle_once(store: Store, entries_at_once: int = ENTRIES_AT_ONCE) -> int:
-    """Fold and commit all that waits in every shard, without bytewax: for imports into a scratch store, and for tests.
+def settle_once(store: Store, entries_at_once: int = ENTRIES_AT_ONCE, heard: Heard | None = None) -> int:
+    """Fold and commit all that waits in every shard, without bytewax: for imports into a store of their own, and for tests.
 
     Returns the number of entries.
     """
@@ -71,7 +96,7 @@ def settle_once(store: Store, entries_at_once: int = ENTRIES_AT_ONCE) -> int:
     for shard in range(store.shards):
         state = ShardState.of(store.load(shard))
         while entries := store.read(shard, state.position, entries_at_once):
-            commit = fold_batch(state, Batch(shard, entries))
+            commit = fold_batch(state, Batch(shard, entries), heard)
             assert commit is not None
             store.commit(commit)
             count += len(entries)
@@ -180,13 +205,14 @@ class CommitPartition(StatefulSinkPartition[Commit, None]):
         self._store = store
 
     def write_batch(self, values: list[Commit]) -> None:
-        """Commit, in order."""
+        """Commit, in order; the last is under way while the next batch is folded."""
         for commit in values:
-            self._store.commit(commit)
+            self._store.begin_commit(commit)
 
     def snapshot(self) -> None:
         """Nothing: the position is in the commit."""
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Wait for the last commit, and give the connections back."""
+        self._store.finish_commit()
         self._store.close()

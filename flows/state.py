@@ -29,7 +29,8 @@ from domain.state import (
     StoredShard,
     TariffRecord,
 )
-from flows.metering import slots_for
+from domain.units import HOUR_MS
+from flows.metering import enter_slot, slots_for
 from tariffs.loader import Tariff, load_tariff
 from tariffs.timeline import Timeline, compile_timeline
 
@@ -111,7 +112,9 @@ class Hot:
         """Numbers and copies of the rows that changed since the last call."""
         index = np.flatnonzero(self.dirty)
         self._dirty[index] = 0
-        return RowChanges(index, self._rows[index])
+        # Rows are copied as plain bytes: numpy copies a structured row field by field.
+        packed = self._rows.view(f"V{self._rows.itemsize}")
+        return RowChanges(index, packed[index].view(self._rows.dtype))
 
 
 @dataclass(slots=True, eq=False)
@@ -173,15 +176,26 @@ class ShardState:
         believed = times[times >= 0]
         self.oldest_ms = int(believed.min()) if len(believed) else 0
 
+    def index_meter(self, number: int, row: int) -> None:
+        """Add one meter to the table; it is made anew, twice as large, when it is half full."""
+        if 2 * self.meters.count > len(self.slots):
+            self.slots = slots_for(np.ascontiguousarray(self.meter_terms.rows["number"]))
+        else:
+            enter_slot(self.slots, number, row)
+
     def account_record(self, row: int) -> AccountRecord:
         """The record of an account by its row."""
         return self.account_records[self.account_ids[row]]
 
     def covering(self, from_ms: int, until_ms: int) -> Timeline:
-        """The tariffs' timeline, made or extended so that it covers [from_ms, until_ms] in ms UTC."""
-        timeline = self.timeline
-        if timeline is None or timeline.from_ms > from_ms or timeline.until_ms <= until_ms:
-            start = from_ms if timeline is None else min(from_ms, timeline.from_ms)
+        """The tariffs' timeline, made or extended so that it covers [from_ms, until_ms] in ms UTC.
+
+        It begins an hour earlier, so that a segment that contains `from_ms` is whole: where a local hour begins at half
+        past, a timeline's first segment is cut short, and where a window starts must not depend on where a timeline does.
+        """
+        timeline, begin = self.timeline, max(0, from_ms - HOUR_MS)
+        if timeline is None or timeline.from_ms > begin or timeline.until_ms <= until_ms:
+            start = begin if timeline is None else min(begin, timeline.from_ms)
             margin = max(32 * 86_400_000, (until_ms - start) // 4)
             self.timeline = timeline = compile_timeline(self.tariffs, start, until_ms + margin)
         return timeline

@@ -110,10 +110,11 @@ def close_overdue(
     """
     usage_rows, used = np.empty(ROWS_AT_FIRST, USAGE), 0
     posting_rows, posted = np.zeros(ROWS_AT_FIRST, POSTING), 0
+    overdue_start = (now - HOUR_MS - LATENESS_MS) // MINUTE_MS
     for row in range(len(meters)):
         meter, term = meters[row], terms[row]
         day_is_over = meter.day >= 0 and meter.day < local_day[term.tariff]
-        if meter.window_start >= 0 and (day_is_over or meter.window_start * MINUTE_MS + HOUR_MS + LATENESS_MS <= now):
+        if meter.window_start >= 0 and (day_is_over or meter.window_start <= overdue_start):
             usage_rows, used = close_window(meter, term.number, usage_rows, used)
             dirty[row] = 1
         if day_is_over:

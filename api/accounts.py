@@ -1,0 +1,112 @@
+"""Accounts: their balances, their ledgers, and the orders that move their money."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from starlette.exceptions import HTTPException
+
+from api.dependencies import Settings, StoreDoor
+from api.models import (
+    AccountPage,
+    AccountPath,
+    AccountRead,
+    LedgerPage,
+    MoneyOrder,
+    MoneyOutcome,
+    OrderPath,
+)
+from api.orders import UNDECIDED, decided, money_outcome, reply
+from api.problems import RefusedError
+from api.settings import ApiSettings
+from api.views import account_read, account_summary, posting_read
+from connectors.redis.live import AccountView, LiveStore
+from domain.facts import RechargeOrdered, RefundOrdered
+from domain.ids import order_id, shard_of
+from domain.words import Refusal
+
+router = APIRouter(prefix="/accounts", tags=["accounts"])
+
+Limit = Annotated[int, Query(ge=1, le=500)]
+Cursor = Annotated[str, Query(pattern=r"^\d{1,4}-\d{1,9}$", description="`next` of the page before.")]
+
+
+@router.get("")
+async def list_accounts(store: StoreDoor, limit: Limit = 100, cursor: Cursor = "0-0") -> AccountPage:
+    """Accounts in a fixed order, by pages. An account that is opened meanwhile appears on a later page or in its place."""
+    shard, row = map(int, cursor.split("-"))
+    found: list[AccountView] = []
+    while shard < store.shards and len(found) <= limit:
+        found += [view for view in await store.accounts(shard) if view.record.row >= row]
+        shard, row = shard + 1, 0
+    following = f"{found[limit].shard}-{found[limit].record.row}" if len(found) > limit else None
+    return AccountPage(accounts=[account_summary(view) for view in found[:limit]], next=following)
+
+
+@router.get("/{account}")
+async def get_account(account: AccountPath, store: StoreDoor) -> AccountRead:
+    """Balance, level, meters, and the open day."""
+    view = await _known(store, account)
+    return account_read(view, await store.meters_of(view))
+
+
+@router.get("/{account}/ledger")
+async def get_ledger(
+    account: AccountPath, store: StoreDoor, limit: Limit = 100, skip: Annotated[int, Query(ge=0, le=10**9)] = 0
+) -> LedgerPage:
+    """Postings, newest first. The usage of a day is posted when the day is over; until then it is in the balance only."""
+    view = await _known(store, account)
+    postings = await store.ledger(view, limit, skip)
+    return LedgerPage(
+        account=account, currency=view.record.currency, postings=[posting_read(posting) for posting in postings]
+    )
+
+
+@router.post("/{account}/recharges", status_code=201, response_model=MoneyOutcome, responses=UNDECIDED)
+async def recharge(account: AccountPath, order: MoneyOrder, store: StoreDoor, settings: Settings) -> Response:
+    """Credit an account. The same order again has the same answer, and no other effect."""
+    return await _order_money(RechargeOrdered, account, order, store, settings)
+
+
+@router.post("/{account}/refunds", status_code=201, response_model=MoneyOutcome, responses=UNDECIDED)
+async def refund(account: AccountPath, order: MoneyOrder, store: StoreDoor, settings: Settings) -> Response:
+    """Pay out of an account's balance, never more than it holds."""
+    return await _order_money(RefundOrdered, account, order, store, settings)
+
+
+@router.get("/{account}/orders/{order}")
+async def get_order(account: AccountPath, order: OrderPath, store: StoreDoor) -> MoneyOutcome:
+    """What became of a recharge or refund; kept for 90 days. 404: not decided, or never sent."""
+    view = await _known(store, account)
+    outcome = await store.outcome(account, order_id(order))
+    if outcome is None or outcome.account != account or outcome.kind not in {RechargeOrdered.KIND, RefundOrdered.KIND}:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "No order of this id has been decided for this account.")
+    return money_outcome(outcome, view.record.currency)
+
+
+async def _known(store: LiveStore, account: str) -> AccountView:
+    view = await store.account(account)
+    if view is None:
+        raise RefusedError(Refusal.UNKNOWN_ACCOUNT)
+    return view
+
+
+async def _order_money(
+    kind: type[RechargeOrdered | RefundOrdered],
+    account: str,
+    order: MoneyOrder,
+    store: LiveStore,
+    settings: ApiSettings,
+) -> Response:
+    fact = kind(
+        at=settings.clock(),
+        id=order.id,
+        account=account,
+        amount_micros=order.amount_micros,
+        currency=order.currency,
+        channel=order.channel,
+        note=order.note,
+    )
+    outcome = await decided(store, shard_of(account, store.shards), fact, settings.wait_seconds)
+    said = money_outcome(outcome, order.currency) if outcome else None
+    return reply(said, order.id, f"/accounts/{account}/orders/{order.id}")

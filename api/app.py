@@ -1,0 +1,61 @@
+"""The app: routes, doors and measures put together. A request passes measure ▸ headers ▸ gate ▸ size ▸ route."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.security import HTTPBearer
+
+from api import accounts, alarms, health, meters, metrics
+from api.metrics import Measured, Measures
+from api.problems import answer_problems
+from api.security import DOCS_PATHS, OPEN_PATHS, BodyLimit, Gate, SecureHeaders, check_secret
+from api.settings import ApiSettings
+from connectors.redis.live import LiveStore
+
+
+def create_app(settings: ApiSettings) -> FastAPI:
+    """The app over one store, which it opens when it starts and closes when it ends. Raises WeakSecretError."""
+    check_secret(settings.token)
+    app = FastAPI(
+        title="Meterline",
+        summary="Prepaid electricity and water",
+        lifespan=_lifespan,
+        openapi_url="/openapi.json" if settings.docs else None,
+        docs_url="/docs" if settings.docs else None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    app.state.measures = Measures()
+    answer_problems(app)
+    _add_routes(app)
+    _add_doors(app, settings)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    store = await LiveStore.open(app.state.settings.redis_url)
+    app.state.store = store
+    yield
+    await store.close()
+
+
+def _add_routes(app: FastAPI) -> None:
+    closed = APIRouter(
+        dependencies=[Depends(HTTPBearer(auto_error=False))]
+    )  # The gate checks; this says so in the docs.
+    for part in (accounts, meters, alarms):
+        closed.include_router(part.router)
+    app.include_router(closed)
+    app.include_router(health.router)
+    app.include_router(metrics.router)
+
+
+def _add_doors(app: FastAPI, settings: ApiSettings) -> None:
+    """Last added, first passed."""
+    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
+    app.add_middleware(Gate, token=settings.token, open_paths=OPEN_PATHS + (DOCS_PATHS if settings.docs else ()))
+    app.add_middleware(SecureHeaders)
+    app.add_middleware(Measured, measures=app.state.measures)

@@ -1,0 +1,302 @@
+"""What callers write and what they read: two sets of models, and nothing that is read can be written.
+
+Money is a decimal string, energy is a decimal string in kWh and water in m³, times are ISO 8601 in UTC. Fields that are
+not known are refused.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import Path
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from ulid import ULID
+
+from domain.ids import account_id, meter_number, order_id, order_time_ms
+from domain.units import MINUTE_MS, MONEY_MAX_MICROS, money_micros
+from domain.words import Supply
+
+FORCED_MINUTES_MAX = 366 * 24 * 60
+
+
+def order_text(order: bytes) -> str:
+    """An order id as this API writes it: a ULID, also where the caller made a UUIDv7 of the same 128 bits."""
+    return str(ULID.from_bytes(order))
+
+
+def _order(text: str) -> str:
+    return order_text(order_id(text))
+
+
+def _amount(text: str) -> str:
+    if abs(money_micros(text)) >= MONEY_MAX_MICROS:
+        raise ValueError(f"amount {text!r} is beyond anything that an account can hold")
+    return text
+
+
+def _instant_ms(value: Any) -> int:
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None or instant.year < 1971 or instant.year > 9998:
+        raise ValueError("expected a time with zone such as 2026-01-01T08:00:00Z")
+    return int(instant.astimezone(UTC).timestamp() * 1000)
+
+
+AccountPath = Annotated[str, Path(description="The operator's id of the account."), AfterValidator(account_id)]
+MeterPath = Annotated[
+    str, Path(description="Up to 12 digits."), AfterValidator(lambda text: f"{meter_number(text):012d}")
+]
+OrderPath = Annotated[str, Path(description="The caller's id, ULID or UUIDv7."), AfterValidator(_order)]
+OrderId = Annotated[
+    str, AfterValidator(_order), Field(description="Made by the caller, once per intent: a ULID or a UUIDv7.")
+]
+Amount = Annotated[
+    str, AfterValidator(_amount), Field(description="Decimal text with at most 6 decimals.", examples=["50.00"])
+]
+Instant = Annotated[int, BeforeValidator(_instant_ms), WithJsonSchema({"type": "string", "format": "date-time"})]
+Money = Annotated[str, Field(description="Decimal text.", examples=["12.50"])]
+Quantity = Annotated[str, Field(description="Decimal text in kWh or m³.", examples=["1.250"])]
+Time = Annotated[str, Field(description="ISO 8601, UTC.", examples=["2026-01-01T08:00:00.000Z"])]
+
+
+class Write(BaseModel):
+    """Base of what callers send."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class MoneyOrder(Write):
+    """A recharge, or a refund."""
+
+    id: OrderId
+    amount: Amount
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    channel: Annotated[str, Field(max_length=64)] = ""
+    note: Annotated[str, Field(max_length=500)] = ""
+
+    @property
+    def amount_micros(self) -> int:
+        """The amount."""
+        return money_micros(self.amount)
+
+
+class ControlOrder(Write):
+    """Force a meter's supply on or off, until a time or for some minutes, or give it back to automatic."""
+
+    id: OrderId
+    wanted: Literal["on", "off", "automatic"]
+    until: Instant | None = None
+    minutes: Annotated[int, Field(ge=1, le=FORCED_MINUTES_MAX)] | None = None
+    operator: Annotated[str, Field(min_length=1, max_length=64)]
+    note: Annotated[str, Field(max_length=500)] = ""
+
+    @model_validator(mode="after")
+    def _one_end(self) -> "ControlOrder":
+        ends = sum(end is not None for end in (self.until, self.minutes))
+        if ends != (self.wanted != "automatic"):
+            raise ValueError("on and off need either until or minutes; automatic needs neither")
+        return self
+
+    @property
+    def supply(self) -> Supply:
+        """The supply that is wanted; UNKNOWN is automatic."""
+        return {"on": Supply.ON, "off": Supply.OFF, "automatic": Supply.UNKNOWN}[self.wanted]
+
+    @property
+    def until_ms(self) -> int:
+        """When the wish ends, ms UTC. Minutes count from the time in the id, so that a repeat is the same order."""
+        if self.minutes is not None:
+            return order_time_ms(order_id(self.id)) + self.minutes * MINUTE_MS
+        return self.until or 0
+
+
+class Read(BaseModel):
+    """Base of what callers get."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PlaceRead(Read):
+    """Where an account's room is."""
+
+    site: str
+    building: str
+    floor: str
+    room: str
+
+
+class AccountSummary(Read):
+    """An account in a list. The balance is rounded down to a millionth."""
+
+    account: str
+    name: str
+    place: PlaceRead
+    balance: Money
+    currency: str
+    level: Literal["none", "low", "pretrip", "arrears"]
+    tripped: bool
+
+
+class AccountPage(Read):
+    """Some accounts, and where to go on."""
+
+    accounts: list[AccountSummary]
+    next: str | None = Field(description="Cursor of the next page; null: this was the last.")
+
+
+class SupplyRead(Read):
+    """Wanted, and why; and what was last seen."""
+
+    wanted: Literal["unknown", "off", "on"]
+    reason: Literal["in_credit", "arrears", "forced"]
+    seen: Literal["unknown", "off", "on"]
+
+
+class DayRead(Read):
+    """A meter's open local day: the day of its last reading. Its cost is in the balance, and not yet in the ledger."""
+
+    date: str
+    usage: Quantity
+    unit: Literal["kWh", "m³"]
+    cost: Money
+
+
+class AccountMeter(Read):
+    """A meter of an account."""
+
+    meter: str
+    commodity: Literal["electricity", "water"]
+    supply: SupplyRead
+    day: DayRead | None
+
+
+class AccountDay(Read):
+    """The newest open day of an account's meters, summed. Commodities that have no meter are null."""
+
+    date: str
+    electricity_kwh: Quantity | None
+    water_m3: Quantity | None
+    cost: Money
+
+
+class AccountRead(AccountSummary):
+    """An account with its meters."""
+
+    opened_at: Time
+    meters: list[AccountMeter]
+    day: AccountDay | None
+
+
+class PostingRead(Read):
+    """One debit, one credit, one amount. `order` of recharges and refunds; `day` and `meter` of usage."""
+
+    sequence: int
+    at: Time
+    debit: str
+    credit: str
+    amount: Money
+    order: str | None
+    day: str | None
+    meter: str | None
+
+
+class LedgerPage(Read):
+    """Postings, newest first."""
+
+    account: str
+    currency: str
+    postings: list[PostingRead]
+
+
+class WindowRead(Read):
+    """The open hour, or the part of it that lies in one band."""
+
+    start: Time
+    band: str
+    usage: Quantity
+    cost: Money
+    estimated: bool
+
+
+class CommandRead(Read):
+    """A command that has not been verified."""
+
+    epoch: int
+    wanted: Literal["unknown", "off", "on"]
+    reason: Literal["in_credit", "arrears", "forced"]
+    stage: str
+    at: Time
+    expires_at: Time
+    attempt: int
+    retry_at: Time | None
+    detail: str
+
+
+class CaseRead(Read):
+    """Readings that wait for a person."""
+
+    reason: str
+    since: Time
+    last: Time
+    count: int
+    baseline: Quantity | None
+    register_: Quantity | None = Field(alias="register")
+    usage: Quantity
+
+
+class MeterRead(Read):
+    """A meter as committed."""
+
+    meter: str
+    account: str
+    commodity: Literal["electricity", "water"]
+    unit: Literal["kWh", "m³"]
+    tariff: str
+    profile: str
+    ratio: int
+    switchable: bool
+    installed_at: Time
+    last_reading_at: Time | None
+    register_: Quantity | None = Field(alias="register")
+    power_w: int
+    status: list[str]
+    supply: SupplyRead
+    window: WindowRead | None
+    day: DayRead | None
+    command: CommandRead | None
+    quarantine: list[CaseRead]
+
+
+class OutcomeRead(Read):
+    """What became of an order. `id` is a ULID, also where the caller made a UUIDv7 of the same 128 bits."""
+
+    id: str
+    kind: str
+    at: Time
+    accepted: bool
+    refusal: str | None
+    detail: str
+
+
+class MoneyOutcome(OutcomeRead):
+    """What became of a recharge or a refund, and the balance right after it."""
+
+    account: str
+    amount: Money
+    balance: Money
+    currency: str
+
+
+class ControlOutcome(OutcomeRead):
+    """What became of an order to force a supply. That it was accepted does not say that the supply has moved."""
+
+    meter: str
+
+
+class Pending(Read):
+    """The order is in the log and will be decided; ask at `location`."""
+
+    id: str
+    accepted: None = None
+    location: str

@@ -1,0 +1,66 @@
+"""Orders: append the fact, wait for the machine, answer with what it decided."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Response
+from fastapi.responses import JSONResponse
+
+from api.models import ControlOutcome, MoneyOutcome, OutcomeRead, Pending
+from api.problems import RefusedError
+from connectors.redis.formats import iso
+from connectors.redis.live import LiveStore
+from domain.effects import Outcome
+from domain.facts import Record
+from domain.ids import meter_text
+from domain.units import money_text
+
+UNDECIDED: dict[int | str, dict[str, Any]] = {
+    HTTPStatus.ACCEPTED.value: {"model": Pending, "description": "Taken, and not yet decided."}
+}
+"""What a route of orders may answer besides 201."""
+
+
+async def decided(store: LiveStore, shard: int, fact: Record, seconds: float) -> Outcome | None:
+    """What the machine decided about a fact; None if it did not within `seconds`. Raises RefusedError."""
+    outcome = await store.answer(shard, await store.append(shard, fact), seconds)
+    if outcome and outcome.refusal:
+        raise RefusedError.of(outcome)
+    return outcome
+
+
+def reply(outcome: OutcomeRead | None, order: str, location: str) -> Response:
+    """201 with the outcome, or 202 with the place where it will be."""
+    headers = {"Location": location}
+    if outcome is None:
+        return JSONResponse(Pending(id=order, location=location).model_dump(), HTTPStatus.ACCEPTED, headers)
+    return JSONResponse(outcome.model_dump(), HTTPStatus.CREATED, headers)
+
+
+def money_outcome(outcome: Outcome, currency: str) -> MoneyOutcome:
+    """The outcome of a recharge or refund."""
+    return MoneyOutcome(
+        id=outcome.id,
+        kind=outcome.kind,
+        at=iso(outcome.at),
+        accepted=not outcome.refusal,
+        refusal=outcome.refusal or None,
+        detail=outcome.detail,
+        account=outcome.account,
+        amount=money_text(outcome.amount_micros),
+        balance=money_text(outcome.balance_micros),
+        currency=currency,
+    )
+
+
+def control_outcome(outcome: Outcome) -> ControlOutcome:
+    """The outcome of a control order."""
+    return ControlOutcome(
+        id=outcome.id,
+        kind=outcome.kind,
+        at=iso(outcome.at),
+        accepted=not outcome.refusal,
+        refusal=outcome.refusal or None,
+        detail=outcome.detail,
+        meter=meter_text(outcome.meter),
+    )

@@ -1,0 +1,130 @@
+"""Who may come in, how much they may carry, and what every answer says to browsers.
+
+One secret bearer token for now, for everything but health and metrics: what is not on the list of open paths is closed,
+known or not. It is compared in constant time, and never logged.
+"""
+
+import hmac
+from collections.abc import Iterable
+from http import HTTPStatus
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import SECURE_HEADERS, problem
+
+_log = structlog.get_logger("api")
+
+SECRET_LENGTH_MIN = 32
+SECRET_LETTERS_MIN = 10
+_WELL_KNOWN = (
+    "changeme",
+    "change-me",
+    "change_me",
+    "secret",
+    "password",
+    "token",
+    "example",
+    "default",
+    "0123456789",
+    "abcdef",
+)
+_ADVICE = 'make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+
+OPEN_PATHS = ("/health/live", "/health/ready", "/metrics")
+DOCS_PATHS = ("/docs", "/openapi.json")
+
+
+class WeakSecretError(ValueError):
+    """A token that could be guessed; the message says what to do, and not what the token was."""
+
+
+def check_secret(token: str) -> str:
+    """The token, if nobody will guess it. Raises WeakSecretError."""
+    if not token:
+        raise WeakSecretError(f"no API token: set METERLINE_API_TOKEN; {_ADVICE}")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise WeakSecretError(f"the API token has characters that no header can carry; {_ADVICE}")
+    if len(token) < SECRET_LENGTH_MIN:
+        raise WeakSecretError(f"the API token has fewer than {SECRET_LENGTH_MIN} characters; {_ADVICE}")
+    if any(word in token.lower() for word in _WELL_KNOWN):
+        raise WeakSecretError(f"the API token contains a well-known word; {_ADVICE}")
+    if len(set(token)) < SECRET_LETTERS_MIN:
+        raise WeakSecretError(f"the API token has fewer than {SECRET_LETTERS_MIN} different characters; {_ADVICE}")
+    return token
+
+
+class Gate:
+    """Lets in whoever bears the token, and everybody to the open paths."""
+
+    def __init__(self, app: ASGIApp, token: str, open_paths: Iterable[str]) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+        self._open_paths = frozenset(open_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, or answer 401."""
+        if scope["type"] == "http" and scope["path"] not in self._open_paths and not self._is_known(scope):
+            _log.warning("unauthenticated", method=scope["method"], path=scope["path"], client=scope.get("client"))
+            response = problem(HTTPStatus.UNAUTHORIZED, "Send the header `Authorization: Bearer <token>`.")
+            response.headers["WWW-Authenticate"] = "Bearer"
+            await response(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _is_known(self, scope: Scope) -> bool:
+        given = Headers(scope=scope).get("authorization", "")
+        scheme, _, token = given.partition(" ")
+        return hmac.compare_digest(f"{scheme.title()} {token}".encode(), self._expected)
+
+
+class BodyLimit:
+    """Refuses a body of more bytes than that, whether its header says so or it turns out."""
+
+    def __init__(self, app: ASGIApp, bytes_max: int) -> None:
+        self._app = app
+        self._bytes_max = bytes_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, or answer 413."""
+        stated = Headers(scope=scope).get("content-length", "0") if scope["type"] == "http" else "0"
+        if not stated.isdigit() or int(stated) > self._bytes_max:
+            await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._limit)(scope, receive, send)
+        else:
+            await self._app(scope, self._counted(receive), send)
+
+    @property
+    def _limit(self) -> str:
+        return f"A body may have at most {self._bytes_max} bytes."
+
+    def _counted(self, receive: Receive) -> Receive:
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._bytes_max:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._limit)
+            return message
+
+        return counted
+
+
+class SecureHeaders:
+    """Every answer forbids sniffing, caching, framing and referring."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add the headers."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(SECURE_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -1,0 +1,204 @@
+"""State rows as callers read them: numbers become decimal text, words and times."""
+
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any, Literal
+
+from api.models import (
+    AccountDay,
+    AccountMeter,
+    AccountRead,
+    AccountSummary,
+    CaseRead,
+    CommandRead,
+    DayRead,
+    MeterRead,
+    PlaceRead,
+    PostingRead,
+    SupplyRead,
+    WindowRead,
+    order_text,
+)
+from connectors.redis.formats import iso
+from connectors.redis.live import AccountView, MeterView
+from domain.ids import meter_text
+from domain.state import MeterRecord, OpenCommand, QuarantineCase
+from domain.units import MINUTE_MS, money_text, quantity_text
+from domain.words import Commodity, Ledger, Level, Reason, Status, Supply
+from tariffs.loader import load_tariff
+
+_EPOCH = date(1970, 1, 1)
+
+
+def account_summary(view: AccountView) -> AccountSummary:
+    """An account in a list."""
+    return AccountSummary.model_validate(_summary(view))
+
+
+def _summary(view: AccountView) -> dict[str, Any]:
+    record, row = view.record, view.row
+    place = record.place
+    return {
+        "account": record.account,
+        "name": record.name,
+        "place": PlaceRead(site=place.site, building=place.building, floor=place.floor, room=place.room),
+        "balance": money_text(int(row["balance"])),
+        "currency": record.currency,
+        "level": Level(int(row["level"])).name.lower(),
+        "tripped": bool(row["tripped"]),
+    }
+
+
+def account_read(view: AccountView, meters: list[tuple[MeterRecord, Any]]) -> AccountRead:
+    """An account with its meters."""
+    return AccountRead(
+        **_summary(view),
+        opened_at=iso(view.record.opened_at),
+        meters=[_account_meter(record, row) for record, row in meters],
+        day=_account_day(meters),
+    )
+
+
+def _account_meter(record: MeterRecord, row: Any) -> AccountMeter:
+    return AccountMeter(
+        meter=meter_text(record.meter), commodity=_commodity(record), supply=_supply(row), day=_day(record, row)
+    )
+
+
+def _account_day(meters: list[tuple[MeterRecord, Any]]) -> AccountDay | None:
+    newest = max((int(row["day"]) for _, row in meters), default=-1)
+    if newest < 0:
+        return None
+    return AccountDay(
+        date=day_text(newest),
+        electricity_kwh=_usage_of(meters, Commodity.ELECTRICITY, newest),
+        water_m3=_usage_of(meters, Commodity.WATER, newest),
+        cost=money_text(sum(int(row["day_cost"]) for _, row in meters if row["day"] == newest)),
+    )
+
+
+def _usage_of(meters: list[tuple[MeterRecord, Any]], commodity: Commodity, day: int) -> str | None:
+    usages = [int(row["day_usage"]) * int(row["day"] == day) for record, row in meters if record.commodity == commodity]
+    return quantity_text(sum(usages)) if usages else None
+
+
+def meter_read(view: MeterView, tariff_document: str | None) -> MeterRead:
+    """A meter with everything that is open about it."""
+    record, row = view.record, view.row
+    was_read = row["time"] >= 0
+    return MeterRead(
+        meter=meter_text(record.meter),
+        account=record.account,
+        commodity=_commodity(record),
+        unit=_unit(record),
+        tariff=record.tariff,
+        profile=record.profile,
+        ratio=record.ratio,
+        switchable=record.switchable,
+        installed_at=iso(record.installed_at),
+        last_reading_at=iso(int(row["time"])) if was_read else None,
+        register=quantity_text(int(row["register"])) if was_read else None,
+        power_w=int(row["power"]),
+        status=[str(bit.name).lower() for bit in Status if int(row["status"]) & bit],
+        supply=_supply(row),
+        window=_window(row, tariff_document),
+        day=_day(record, row),
+        command=_command(view.command) if view.command else None,
+        quarantine=[_case(case) for case in view.cases],
+    )
+
+
+def posting_read(row: Any) -> PostingRead:
+    """One row of the ledger."""
+    order = (int(row["order_high"]) << 64) | int(row["order_low"])
+    return PostingRead(
+        sequence=int(row["sequence"]),
+        at=iso(int(row["at"])),
+        debit=Ledger(int(row["debit"])).name.lower(),
+        credit=Ledger(int(row["credit"])).name.lower(),
+        amount=money_text(int(row["amount"])),
+        order=order_text(order.to_bytes(16, "big")) if order else None,
+        day=day_text(int(row["day"])) if row["day"] >= 0 else None,
+        meter=meter_text(int(row["meter"])) if row["meter"] else None,
+    )
+
+
+def day_text(day: int) -> str:
+    """`2026-01-31` of a local day number."""
+    return (_EPOCH + timedelta(days=day)).isoformat()
+
+
+def _commodity(record: MeterRecord) -> Literal["electricity", "water"]:
+    return "electricity" if record.commodity == Commodity.ELECTRICITY else "water"
+
+
+def _unit(record: MeterRecord) -> Literal["kWh", "m³"]:
+    return "kWh" if record.commodity == Commodity.ELECTRICITY else "m³"
+
+
+def _supply(row: Any) -> SupplyRead:
+    return SupplyRead.model_validate(
+        {
+            "wanted": Supply(int(row["wanted"])).name.lower(),
+            "reason": Reason(int(row["reason"])).name.lower(),
+            "seen": Supply(int(row["seen"])).name.lower(),
+        }
+    )
+
+
+def _day(record: MeterRecord, row: Any) -> DayRead | None:
+    if row["day"] < 0:
+        return None
+    return DayRead(
+        date=day_text(int(row["day"])),
+        usage=quantity_text(int(row["day_usage"])),
+        unit=_unit(record),
+        cost=money_text(int(row["day_cost"])),
+    )
+
+
+def _window(row: Any, tariff_document: str | None) -> WindowRead | None:
+    if row["window_start"] < 0:
+        return None
+    bands = _bands(tariff_document) if tariff_document else ()
+    band = int(row["window_band"])
+    return WindowRead(
+        start=iso(int(row["window_start"]) * MINUTE_MS),
+        band=bands[band] if band < len(bands) else str(band),
+        usage=quantity_text(int(row["window_usage"])),
+        cost=money_text(int(row["window_cost"])),
+        estimated=bool(row["window_estimated"]),
+    )
+
+
+@lru_cache(maxsize=64)
+def _bands(document: str) -> tuple[str, ...]:
+    return load_tariff(document).bands
+
+
+def _command(command: OpenCommand) -> CommandRead:
+    words = {"wanted": command.wanted.name.lower(), "reason": command.reason.name.lower()}
+    return CommandRead.model_validate(
+        words
+        | {
+            "epoch": command.epoch,
+            "stage": command.stage,
+            "at": iso(command.at),
+            "expires_at": iso(command.expires_at),
+            "attempt": command.attempt,
+            "retry_at": iso(command.retry_at) if command.retry_at else None,
+            "detail": command.detail,
+        }
+    )
+
+
+def _case(case: QuarantineCase) -> CaseRead:
+    return CaseRead(
+        reason=case.reason,
+        since=iso(case.since),
+        last=iso(case.last),
+        count=case.count,
+        baseline=quantity_text(case.baseline) if case.baseline >= 0 else None,
+        register=quantity_text(case.register) if case.register >= 0 else None,
+        usage=quantity_text(case.usage),
+    )

@@ -1,0 +1,1 @@
+"""The commands of `meterline`, one file each: they choose the real things and tell people what happens."""

@@ -1,0 +1,251 @@
+"""`meterline demo`: a street of simulated meters on prepaid credit, on a fast clock, to watch or to check."""
+
+import json
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from commands.collect import site_of
+from commands.demo_screen import Look, headline, look, screen
+from commands.demo_street import Tenants, first_payments, free_ports, site_text
+from commands.running import Running
+from commands.settle import prepare_kernel
+from commands.shared import failed
+from commands.up import stop_on_signals
+from connectors.clock import EventClock
+from connectors.modbus.simulator import ask
+from connectors.redis.errors import StoreError
+from connectors.redis.store import Store
+from domain.effects import Command
+from domain.words import Stage, Supply
+from flows.audit import Audit, compare
+
+ZONE = "Asia/Shanghai"
+SHARDS = 4
+GLITCHING, SILENT = "000000001004", "000000001010"
+QUIET_SECONDS = 20.0
+
+
+def demo(
+    seconds: Annotated[float, typer.Option(min=0, help="End by itself after this long; 0: when interrupted.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="End with one line of JSON: counts, and mismatches that must be 0.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Keep everything here, and go on from it; else it is thrown away.")
+    ] = None,
+    rooms: Annotated[int, typer.Option(min=16, max=400, help="Rooms in the street.")] = 64,
+    speed: Annotated[int, typer.Option(min=1, max=600, help="How many times as fast as life.")] = 300,
+    port: Annotated[int, typer.Option(help="Port of the API on loopback; 0: one that is free.")] = 0,
+) -> None:
+    """Watch a street live on prepaid credit: balances run down, alarms appear, rooms are cut, some pay and come back."""
+    stop_on_signals()
+    folder = data or Path(tempfile.mkdtemp(prefix="meterline-demo-"))
+    try:
+        report = Demo(folder, rooms, speed, port or free_ports(1)[0]).run(seconds)
+    except StoreError as error:
+        raise failed(str(error)) from None
+    finally:
+        if data is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    if as_json and report:
+        typer.echo(json.dumps(report))
+    if report and (report["balance_mismatches"] or report["relay_mismatches"]):
+        raise typer.Exit(1)
+
+
+class Kept(msgspec.Struct):
+    """What a demo remembers in its data directory: the end of its event time, and its buses' ports."""
+
+    event_ms: int
+    ports: list[int]
+
+
+@dataclass
+class Demo:
+    """One run of the demo."""
+
+    folder: Path
+    rooms: int
+    speed: int
+    port: int
+
+    def run(self, seconds: float) -> dict[str, Any]:
+        """Run for some seconds, or until interrupted. Returns what was counted and checked."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        kept = self._kept()
+        self._keep(kept)
+        site_file = self.folder / "site.toml"
+        site_file.write_text(site_text(self.rooms, kept.ports), "utf-8")
+        self.door = str(Path(self.folder.resolve()) / "street.sock")
+        prepare_kernel()
+        clock = EventClock.from_now(kept.event_ms, self.speed)
+        with ExitStack() as stack:
+            running = stack.enter_context(
+                Running(self.folder, site_file, site_of(site_file), clock, SHARDS, typer.echo)
+            )
+            self._begin(running, site_file, kept.ports)
+            tenants = Tenants(self.port, self.token, clock.now_ms, seed=7)
+            stack.callback(tenants.stop)
+            tenants.start()
+            interrupted = self._watch(running, tenants, seconds)
+            self._keep(Kept(clock.now_ms(), kept.ports))
+            if interrupted and not seconds:
+                typer.echo("ending")
+                return {}
+            tenants.stop()
+            return self._report(running)
+
+    def _kept(self) -> Kept:
+        file = self.folder / "demo.json"
+        if file.is_file():
+            return msgspec.json.decode(file.read_bytes(), type=Kept)
+        return Kept(int(datetime(2026, 3, 2, 16, tzinfo=ZoneInfo(ZONE)).timestamp() * 1000), free_ports(3))
+
+    def _keep(self, kept: Kept) -> None:
+        (self.folder / "demo.json").write_bytes(msgspec.json.encode(kept))
+
+    def _begin(self, running: Running, site_file: Path, ports: list[int]) -> None:
+        first = running.store.last(0) == (0, 0)
+        typer.echo(
+            f"a street of {self.rooms} rooms; buses at 127.0.0.1:{', '.join(map(str, ports))}; data in {self.folder}"
+        )
+        clock = running.clock.to_text()
+        running.start_beside(
+            "simulate", "simulate", str(site_file), "--clock", clock, "--control", self.door, "--valve-seconds", "0.3",
+            "--memory", str(self.folder / "street.json"), "--seed", "11",
+        )  # fmt: skip
+        self.token = secrets.token_urlsafe(32)
+        running.begin(self.port, self.token, lambda at: first_payments(self.rooms, at) if first else [])
+        typer.echo(f"API at http://127.0.0.1:{self.port}  token {self.token}")
+
+    def _watch(self, running: Running, tenants: Tenants, seconds: float) -> bool:
+        """Show the street, let tenants hear, and play two faults. Returns whether it was interrupted."""
+        api = f"http://127.0.0.1:{self.port}"
+        console = Console()
+        begun = time.monotonic()
+        faults = {0.3: (SILENT, "silent", True), 0.35: (GLITCHING, "glitch", True), 0.6: (SILENT, "silent", False)}
+        length = seconds or 60.0
+        try:
+            with (
+                Live(console=console, screen=False, auto_refresh=False, transient=False)
+                if console.is_terminal
+                else ExitStack() as live
+            ):
+                said = 0.0
+                while not seconds or time.monotonic() - begun < seconds:
+                    running.watch()
+                    now = look(running.url, running.clock.now_ms())
+                    tenants.hear(now.cut)
+                    for due in [due for due in faults if time.monotonic() - begun >= due * length]:
+                        meter, fault, is_on = faults.pop(due)
+                        ask(self.door, do="fault", meter=meter, fault=fault, on=is_on)
+                    if isinstance(live, Live):
+                        live.update(screen(now, ZONE, api), refresh=True)
+                    elif time.monotonic() - said >= 5:
+                        said = time.monotonic()
+                        sys.stdout.write(headline(now, ZONE, api) + "\n")
+                        sys.stdout.flush()
+                    time.sleep(0.5)
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    def _report(self, running: Running) -> dict[str, Any]:
+        """Stop all consumption, wait until the street is quiet, and hold the machine against log and meters."""
+        ask(self.door, do="freeze", on=True)
+        mismatched, now = self._quiet(running)
+        verified = _verified(running.store)
+        return {
+            "meters": len(running.site.meters),
+            "readings": now.readings,
+            "postings": now.postings,
+            "alarms": _count(running.store, "alarms"),
+            "trips_verified": verified[Supply.OFF],
+            "restores_verified": verified[Supply.ON],
+            "quarantined": now.quarantined,
+            "balance_mismatches": len(self._audit(running.store)),
+            "relay_mismatches": len(mismatched),
+        }
+
+    def _quiet(self, running: Running) -> tuple[list[str], Look]:
+        """Wait until every relay is where the machine wants it, as the meters themselves say; give up after a while."""
+        deadline = time.monotonic() + QUIET_SECONDS
+        while True:
+            running.watch()
+            running.wait_until_settled()
+            now = look(running.url, running.clock.now_ms())
+            relays = ask(self.door, do="relays")["relays"]
+            mismatched = [
+                meter for meter, wanted in _wanted(running.store).items() if relays[f"{meter:012d}"] != wanted
+            ]
+            if (not mismatched and not now.open_commands) or time.monotonic() > deadline:
+                return [f"{meter:012d}" for meter in mismatched], now
+            time.sleep(0.3)
+
+    def _audit(self, store: Store) -> list[str]:
+        """Recompute every balance from the log with the audit's own arithmetic."""
+        found = []
+        for shard in range(store.shards):
+            audit = Audit(shard)
+            stored = store.load(shard)
+            position = (0, 0)
+            while position < stored.position and (entries := store.read(shard, position, 500)):
+                for entry, fact in entries:
+                    if entry <= stored.position:
+                        audit.take(entry, fact)
+                position = entries[-1][0]
+            found += compare(audit, stored)
+        for sentence in found:
+            typer.echo(sentence, err=True)
+        return found
+
+
+def _wanted(store: Store) -> dict[int, str]:
+    """What the machine wants of every meter that it has an opinion on: `on` or `off`."""
+    words = {Supply.ON: "on", Supply.OFF: "off"}
+    wanted = {}
+    for shard in range(store.shards):
+        stored = store.load(shard)
+        for number, record in stored.records["meter_records"].items():
+            supply = Supply(int(stored.rows["meters"][record.row]["wanted"]))
+            if supply in words and record.switchable:
+                wanted[number] = words[supply]
+    return wanted
+
+
+def _streamed(store: Store, name: str) -> list[dict[bytes, bytes]]:
+    entries = []
+    for shard in range(store.shards):
+        after = (0, 0)
+        while found := store.stream(name, shard, after):
+            entries += [fields for _, fields in found]
+            after = found[-1][0]
+    return entries
+
+
+def _count(store: Store, name: str) -> int:
+    return sum(len(msgspec.msgpack.decode(fields[b"b"])) for fields in _streamed(store, name))
+
+
+def _verified(store: Store) -> dict[Supply, int]:
+    """How many trips and restores were seen to be done."""
+    counts = {Supply.ON: 0, Supply.OFF: 0}
+    for fields in _streamed(store, "commands"):
+        for command in msgspec.msgpack.decode(fields[b"b"], type=list[Command]):
+            if command.stage == Stage.VERIFIED:
+                counts[command.wanted] += 1
+    return counts

@@ -1,0 +1,219 @@
+"""An import at work: which meter a name is, accounts for meters that nobody knows, facts into the log, and the report."""
+
+import csv
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from ulid import ULID
+
+from connectors.files.readings import Chunk, ImportPlan
+from connectors.redis.store import Store
+from domain.effects import Effects
+from domain.facts import (
+    AccountOpened,
+    Column,
+    Fact,
+    MeterInstalled,
+    ReadingBlock,
+    ReadingRefused,
+    TariffPublished,
+    Ticked,
+)
+from domain.ids import meter_number, shard_of
+from domain.units import DAY_MS, PICOS_PER_MICRO, money_text
+from domain.words import Commodity, Metering
+from flows.settle import settle_once
+from tariffs.loader import Tariff, catalogue, load_tariff
+
+RATED_PER_HOUR = {Commodity.ELECTRICITY: 50_000, Commodity.WATER: 10_000}
+"""For meters that an import opens: more Wh or litres in an hour than a home can use is a jump."""
+SETTLED_SECONDS = 600.0
+
+
+@dataclass
+class ImportReport:
+    """What an import did. `in_file`, `priced` and `quarantined` in Wh or litres; for registers `in_file` is last minus first."""
+
+    commodity: Commodity
+    rows: int = 0
+    readings: int = 0
+    in_file: int = 0
+    priced: int = 0
+    quarantined: int = 0
+    cost: str = ""
+    seconds: float = 0.0
+    negative_charges: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+    negative_steps: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    refused_rows: list[ReadingRefused] = field(default_factory=list)
+
+
+def named_meters(file: Path) -> dict[str, int]:
+    """A CSV of `name,number`, with or without a heading. Raises ValueError with the line of a wrong number."""
+    names: dict[str, int] = {}
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        for line, row in enumerate(csv.reader(lines), start=1):
+            if len(row) < 2 or (line == 1 and not row[1].strip().isdigit()):
+                continue
+            try:
+                names[row[0].strip()] = meter_number(row[1].strip())
+            except ValueError as error:
+                raise ValueError(f"{file.name} line {line}: {error}") from None
+    return names
+
+
+def known_meters(store: Store) -> dict[int, int]:
+    """Meter number to shard, for every meter of the store."""
+    return {number: shard for shard in range(store.shards) for number in store.load(shard).records["meter_records"]}
+
+
+class Importer:
+    """Takes the chunks of a file into the log of a store, and reports what became of them."""
+
+    def __init__(
+        self, store: Store, plan: ImportPlan, names: dict[str, int], known: dict[int, int], tariff: str | None
+    ) -> None:
+        self._store, self._plan, self._names, self._shards = store, plan, names, dict(known)
+        self._at = time.time_ns() // 1_000_000
+        self._tariff = self._publish(tariff) if tariff else None
+        self._before = self._totals()
+        self._last: dict[int, int] = {}
+        self._first: dict[int, int] = {}
+        self._latest_ms = 0
+        self.report = ImportReport(plan.commodity)
+
+    def number_of(self, name: str) -> int:
+        """The meter number of a name in the file; 0 for one that nobody knows, if none may be opened."""
+        number = self._names.get(name) or _number(name)
+        if number in self._shards:
+            return number
+        if self._tariff is None:
+            return 0
+        number = number or self._free_number()
+        self._open(number, name)
+        return number
+
+    def _free_number(self) -> int:
+        return max(self._shards, default=0) + 1
+
+    def take(self, chunk: Chunk) -> None:
+        """Append a chunk: one block for each shard that has readings in it, and what was refused."""
+        self.report.rows += chunk.rows
+        self.report.in_file += chunk.usage_in_file
+        self.report.refused.update(row.reason for row in chunk.refused)
+        self.report.refused_rows += chunk.refused
+        shards = _mapped(chunk.block.meter, self._shards)
+        facts: list[tuple[int, Fact]] = []
+        for shard in np.unique(shards).tolist():
+            mask = shards == shard
+            facts.append(
+                (shard, ReadingBlock(chunk.block.meter[mask], chunk.block.time[mask], chunk.block.register[mask]))
+            )
+        facts += [(self._shards.get(row.meter, 0), row) for row in chunk.refused]
+        self._store.append_many(facts)
+        if len(chunk.block):
+            self._latest_ms = max(self._latest_ms, int(chunk.block.time.max()))
+
+    def settle(self, *, is_own: bool) -> ImportReport:
+        """Fold all of it, or wait until the running settlement has, and report."""
+        if is_own:
+            settle_once(self._store, heard=self._hear)
+            self._store.append_to_all(Ticked(at=self._latest_ms + 2 * DAY_MS))
+            settle_once(self._store)
+        else:
+            self._wait()
+        self._report_totals()
+        if self._plan.kind == "register":
+            self.report.in_file = sum(last - self._first[meter] for meter, last in self._last.items())
+        return self.report
+
+    def _wait(self) -> None:
+        ends = [self._store.last(shard) for shard in range(self._store.shards)]
+        deadline = time.monotonic() + SETTLED_SECONDS
+        while any(self._store.position(shard) < end for shard, end in enumerate(ends)):
+            if time.monotonic() > deadline:
+                raise ValueError("the readings are in the log, but nobody settles it: is `meterline up` still running?")
+            time.sleep(0.05)
+
+    def _hear(self, facts: list[Fact], effects: list[Effects]) -> None:
+        """Hold the file's own steps against the classes that the machine gave."""
+        for fact, effect in zip(facts, effects, strict=True):
+            if isinstance(fact, ReadingBlock) and effect.classes is not None:
+                self._account_for_falls(fact, effect.classes)
+            if effect.usage is not None:
+                self.report.negative_charges += int((effect.usage["cost_micros"] < 0).sum())
+
+    def _account_for_falls(self, block: ReadingBlock, classes: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
+        before = np.empty_like(block.register)
+        before[1:] = block.register[:-1]
+        starts = np.flatnonzero(np.diff(block.meter, prepend=-1) != 0)
+        ends = np.append(starts[1:], len(block)) - 1
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            meter = int(block.meter[start])
+            before[start] = self._last.get(meter, int(block.register[start]))
+            self._first.setdefault(meter, int(block.register[start]))
+            self._last[meter] = int(block.register[end])
+        falls = classes[block.register < before]
+        self.report.negative_steps.update(Metering(int(kind)).name.lower() for kind in falls)
+
+    def _report_totals(self) -> None:
+        classes, usage, held, cost = (now - then for now, then in zip(self._totals(), self._before, strict=True))
+        self.report.classes = Counter({kind.name.lower(): int(classes[kind]) for kind in Metering if classes[kind]})
+        self.report.readings = int(classes.sum())
+        self.report.priced = int(usage[self._plan.commodity])
+        self.report.quarantined = int(held[0])
+        self.report.cost = money_text(int(cost[0]) // PICOS_PER_MICRO)
+
+    def _totals(self) -> tuple[Column, Column, Column, Column]:
+        """Class counts, usage per commodity, usage held in quarantine, and the sum of all wallets in picos taken negatively."""
+        classes, usage = np.zeros(len(Metering), np.int64), np.zeros(len(Commodity), np.int64)
+        held, owed = 0, 0
+        for shard in range(self._store.shards):
+            stored = self._store.load(shard)
+            classes += np.array(stored.header.classes)
+            usage += np.array(stored.header.usage)
+            held += sum(case.usage for case in stored.records["cases"].values())
+            accounts = stored.rows["accounts"]
+            owed -= int(accounts["balance"].sum()) * PICOS_PER_MICRO + int(accounts["balance_picos"].sum())
+        return classes, usage, np.array([held]), np.array([owed], object)
+
+    def _publish(self, tariff: str) -> Tariff:
+        """Publish the tariff for accounts that this import opens. Raises ValueError, OSError."""
+        document = catalogue().get(tariff) or Path(tariff).read_text(encoding="utf-8")
+        loaded = load_tariff(document, tariff)
+        if loaded.commodity != self._plan.commodity:
+            raise ValueError(
+                f"tariff {loaded.id} is for {loaded.commodity.name.lower()}, the file is {self._plan.commodity.name.lower()}"
+            )
+        self._store.append_to_all(TariffPublished(at=self._at, id=self._id(), tariff=loaded.id, document=document))
+        return loaded
+
+    def _open(self, number: int, name: str) -> None:
+        assert self._tariff is not None
+        account = f"import-{number:012d}"
+        shard = self._shards[number] = shard_of(account, self._store.shards)
+        opened = AccountOpened(at=self._at, id=self._id(), account=account, currency=self._tariff.currency, name=name)
+        installed = MeterInstalled(
+            at=self._at, id=self._id(), meter=number, account=account, commodity=self._plan.commodity, tariff=self._tariff.id,
+            modulus=0, rated_per_hour=RATED_PER_HOUR[self._plan.commodity], switchable=False,
+        )  # fmt: skip
+        self._store.append_many([(shard, opened), (shard, installed)])
+
+    def _id(self) -> str:
+        return str(ULID.from_timestamp(self._at / 1000))
+
+
+def _number(name: str) -> int:
+    try:
+        return meter_number(name)
+    except ValueError:
+        return 0
+
+
+def _mapped(meters: Column, shards: dict[int, int]) -> Column:
+    distinct, inverse = np.unique(meters, return_inverse=True)
+    return np.array([shards[number] for number in distinct.tolist()], np.int64)[inverse]

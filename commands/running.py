@@ -1,0 +1,169 @@
+"""A whole Meterline on one machine: server, site, clock and the processes that work on it, started and ended in order."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from ulid import ULID
+
+from connectors.clock import EventClock
+from connectors.files.site import Site, account_facts, meter_facts
+from connectors.processes import Child, meterline_command
+from connectors.redis.errors import StoreError, StoreUnreachable
+from connectors.redis.server import EmbeddedServer
+from connectors.redis.store import Store
+from domain.effects import Outcome
+from domain.facts import Fact, TariffPublished, Ticked
+from domain.ids import EntryId, shard_of
+from domain.units import MINUTE_MS
+
+SETTLED_SECONDS = 120.0
+"""Longest wait for the first settlement: the kernel may have to be compiled first."""
+
+
+class Clockwork:
+    """Appends a `Ticked` to every shard at each minute of event time."""
+
+    def __init__(self, url: str, shards: int, clock: EventClock) -> None:
+        self._url, self._shards, self._clock = url, shards, clock
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Tick no more."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        store = Store.open(self._url)
+        minute = self._clock.now_ms() // MINUTE_MS
+        while not self._stop.wait(self._clock.wait_seconds(minute * MINUTE_MS)):
+            now = self._clock.now_ms()
+            try:
+                store.append_to_all(Ticked(at=now))
+            except StoreUnreachable:
+                self._stop.wait(0.2)
+            minute = now // MINUTE_MS + 1
+        store.close()
+
+
+class Running:
+    """The processes of one installation. Use as a context; `watch` must be called again and again."""
+
+    def __init__(
+        self, data: Path, site_file: Path, site: Site, clock: EventClock, shards: int, say: Callable[[str], None]
+    ) -> None:
+        self.data, self.site, self.clock, self.say = data, site, clock, say
+        self._site_file = site_file
+        self._shards = shards
+        self.server: EmbeddedServer | None = None
+        self.children: list[Child] = []
+
+    def __enter__(self) -> Self:
+        """Start the server, unless REDIS_URL names one, and connect."""
+        if "REDIS_URL" not in os.environ:
+            self.server = EmbeddedServer.start(self.data)
+        self.url = self.server.url if self.server else os.environ["REDIS_URL"]
+        self.store = Store.open(self.url, self._shards)
+        self._clockwork = Clockwork(self.url, self._shards, self.clock)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End everything, the server last."""
+        for child in reversed(self.children):
+            child.stop()
+        self._clockwork.stop()
+        self.store.close()
+        if self.server:
+            self.server.stop()
+
+    def begin(self, port: int, token: str, more_facts: Callable[[int], list[tuple[str, Fact]]] = lambda _: []) -> None:
+        """Settle what the site file says, then let the collector, the API and the clock loose. Raises StoreError.
+
+        `more_facts(at)` gives facts by account to be appended between the accounts and their meters.
+        """
+        at = self.clock.now_ms()
+        self._start("settle", "settle", "--data", str(self.data))
+        self._open_site(at, more_facts(at))
+        clock = ("--clock", self.clock.to_text())
+        self._start("collect", "collect", str(self._site_file), "--data", str(self.data), *clock)
+        self._start(
+            "serve",
+            "serve",
+            "--data",
+            str(self.data),
+            "--port",
+            str(port),
+            *clock,
+            environment={"METERLINE_API_TOKEN": token},
+        )
+        self._clockwork.start()
+
+    def _start(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        log = self.data / "logs" / f"{name}.log"
+        child = Child(name, meterline_command(*arguments), log, environment or {})
+        child.start()
+        self.children.append(child)
+
+    def start_beside(self, name: str, *arguments: str) -> Child:
+        """Start another process of ours, to be watched and ended with the rest."""
+        self._start(name, *arguments)
+        return self.children[-1]
+
+    def _open_site(self, at: int, more: list[tuple[str, Fact]]) -> None:
+        """Append what the site file says, and hear what the machine answers."""
+        facts: list[tuple[int, Fact]] = []
+        for tariff in self.site.tariffs:
+            for shard in range(self.store.shards):
+                published = TariffPublished(
+                    at=at, id=str(ULID.from_timestamp(at / 1000)), tariff=tariff.id, document=tariff.document
+                )
+                facts.append((shard, published))
+        accounts = [(fact.account, fact) for fact in account_facts(self.site, at)]
+        meters = [(fact.account, fact) for fact in meter_facts(self.site, at)]
+        facts += [(shard_of(account, self.store.shards), fact) for account, fact in [*accounts, *more, *meters]]
+        waiting = [(shard, self.store.append(shard, fact)) for shard, fact in facts]
+        self.wait_until_settled()
+        for refused in self._refusals(waiting):
+            self.say(
+                f"refused: {refused.kind} {refused.account or refused.detail}: {refused.refusal} {refused.detail}".rstrip()
+            )
+
+    def wait_until_settled(self, seconds: float = SETTLED_SECONDS) -> None:
+        """Wait until everything that is in the log now is folded and committed. Raises StoreError if it takes too long."""
+        ends = [self.store.last(shard) for shard in range(self.store.shards)]
+        deadline = time.monotonic() + seconds
+        while any(self.store.position(shard) < end for shard, end in enumerate(ends)):
+            self.watch()
+            if time.monotonic() > deadline:
+                words = "\n".join(child.last_words() for child in self.children if child.name == "settle")
+                raise StoreError(f"the log was not settled within {seconds:.0f} s; settle says:\n{words}")
+            time.sleep(0.05)
+
+    def _refusals(self, waiting: list[tuple[int, EntryId]]) -> list[Outcome]:
+        refusals = []
+        for shard, entry in waiting:
+            before = (entry[0], entry[1] - 1) if entry[1] else (entry[0] - 1, 2**63)
+            for _, fields in self.store.stream("outcomes", shard, before, 1):
+                outcomes = msgspec.msgpack.decode(fields[b"b"], type=list[Outcome])
+                refusals += [outcome for outcome in outcomes if outcome.refusal]
+        return refusals
+
+    def watch(self) -> None:
+        """Start again what has ended."""
+        if self.server and self.server.process.poll() is not None:
+            self.say(f"the server ended with code {self.server.process.returncode}; starting it again")
+            self.server.stop()
+            self.server = EmbeddedServer.start(self.data)
+        for child in self.children:
+            if said := child.watch():
+                self.say(said)

@@ -1,0 +1,61 @@
+"""`meterline serve`: the HTTP API in one process, on loopback unless told otherwise."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from api.app import create_app
+from api.security import WeakSecretError, check_secret
+from api.settings import ApiSettings
+from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of, failed, refused, store_url
+from connectors.redis.errors import StoreError
+from connectors.redis.live import LiveStore
+
+TOKEN_VARIABLE = "METERLINE_API_TOKEN"  # noqa: S105 - the variable's name
+SHUTDOWN_SECONDS = 5
+"""How long answers that are under way may still take after SIGTERM or SIGINT."""
+
+HostOption = Annotated[str, typer.Option(help="Address to listen at; beyond loopback, put TLS in front.")]
+PortOption = Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen at.")]
+DocsOption = Annotated[bool, typer.Option("--docs", help="Show /docs and /openapi.json to everybody who can reach us.")]
+
+
+def serve(
+    data: DataOption = DATA_DEFAULT,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8080,
+    clock: ClockOption = "",
+    docs: DocsOption = False,
+) -> None:
+    """Serve the API. Callers send the token of METERLINE_API_TOKEN; it is no option, for options are seen by all users."""
+    event_clock = clock_of(clock)
+    try:
+        token = check_secret(os.environ.get(TOKEN_VARIABLE, ""))
+    except WeakSecretError as error:
+        raise refused(str(error)) from None
+    url = store_url(Path(data))
+    try:
+        asyncio.run(_check_store(url))
+    except StoreError as error:
+        raise failed(str(error)) from None
+    app = create_app(ApiSettings(redis_url=url, token=token, clock=event_clock.now_ms, docs=docs))
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        access_log=False,
+        server_header=False,
+        log_level="warning",
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+
+
+async def _check_store(url: str) -> None:
+    """Say in one line, before the server starts, why the store cannot be used."""
+    store = await LiveStore.open(url)
+    await store.close()

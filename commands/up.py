@@ -1,0 +1,54 @@
+"""`meterline up`: everything on one machine, watched and kept running, until it is interrupted."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.security import WeakSecretError, check_secret
+from commands.collect import site_of
+from commands.running import Running
+from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of, failed, refused
+from connectors.redis.errors import StoreError
+from domain.ids import SHARDS_DEFAULT
+
+TOKEN_VARIABLE = "METERLINE_API_TOKEN"  # noqa: S105 - the name of a variable
+
+
+def up(
+    site: Annotated[Path, typer.Argument(help="Site file (docs/site-file.md).")],
+    data: DataOption = DATA_DEFAULT,
+    port: Annotated[int, typer.Option(help="Port of the API, on loopback.")] = 8080,
+    shards: Annotated[int, typer.Option(min=1, max=99, help="Fixed when the data directory is made.")] = SHARDS_DEFAULT,
+    clock: ClockOption = "",
+) -> None:
+    """Run a site: server, settlement, collector, API and clock. Opens what the site file names. Ctrl-C ends all, in order.
+
+    Needs METERLINE_API_TOKEN, the token that API callers present.
+    """
+    loaded = site_of(site)
+    try:
+        token = check_secret(os.environ.get(TOKEN_VARIABLE, ""))
+    except WeakSecretError as error:
+        raise refused(str(error)) from None
+    stop_on_signals()
+    try:
+        with Running(data, site, loaded, clock_of(clock), shards, typer.echo) as running:
+            typer.echo(f"opening site {loaded.name}: {len(loaded.accounts)} accounts, {len(loaded.meters)} meters")
+            running.begin(port, token)
+            typer.echo(f"running; API at http://127.0.0.1:{port}, logs in {data / 'logs'}; Ctrl-C ends it")
+            while True:
+                running.watch()
+                time.sleep(0.5)
+    except StoreError as error:
+        raise failed(str(error)) from None
+    except KeyboardInterrupt:
+        typer.echo("ended")
+
+
+def stop_on_signals() -> None:
+    """Let SIGTERM end this process as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -1,0 +1,188 @@
+"""What no single key of a site file can show: names that nothing answers to, and things that are there twice."""
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connectors.files.site_document import alarm_terms, is_quantity, thousandths
+from connectors.modbus.profile import Profile, UnknownProfileError, load_profile
+from domain.documents import MistakesError
+from domain.documents import Path as KeyPath
+from domain.facts import AlarmTerms
+from domain.units import quantity_text
+
+RATIO_MAX = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTariff:
+    """A tariff that the site uses: its id and its document's text, which is validated where tariffs are."""
+
+    id: str
+    document: str
+    commodity: str
+
+
+Finding = tuple[KeyPath, str, str]
+Row = tuple[KeyPath, dict[str, Any]]
+
+
+def _rows(table: Mapping[str, Any], key: str, path: KeyPath = ()) -> list[Row]:
+    """The tables of an array, as far as they are tables: what is not is the model's to report."""
+    rows = table.get(key)
+    found = rows if isinstance(rows, list) else []
+    return [((*path, key, index), row) for index, row in enumerate(found) if isinstance(row, dict)]
+
+
+class Findings:
+    """What no single key can show: names that nothing answers to, and things that are there twice.
+
+    Works on the raw tables, so that it also speaks when the model finds mistakes of its own.
+    """
+
+    def __init__(self, tables: dict[str, Any], folder: Path, catalogue: Mapping[str, str]) -> None:
+        self.accounts = _rows(tables, "account")
+        self.buses = _rows(tables, "bus")
+        self.meters = [row for path, bus in self.buses for row in _rows(bus, "meter", path)]
+        self.tariff_rows = _rows(tables, "tariff")
+        self._folder, self._catalogue = folder, catalogue
+        self.tariffs: dict[str, SiteTariff] = {}
+        self.profiles: dict[str, Profile] = {}
+
+    def all(self) -> list[Finding]:
+        """Everything found; fills `tariffs` and `profiles` on the way."""
+        return [
+            *self._tariffs(),
+            *self._profiles(),
+            *self._repeats(),
+            *self._accounts(),
+            *self._buses(),
+            *self._links(),
+        ]
+
+    def _tariffs(self) -> Iterator[Finding]:
+        for path, row in self.tariff_rows:
+            if not isinstance(file := row.get("file"), str):
+                continue
+            text = self._tariff_text(file)
+            if text is None:
+                names = ", ".join(self._catalogue) or "none"
+                yield (*path, "file"), repr(file), f"a file beside the site file, or a tariff of the catalogue: {names}"
+                continue
+            tariff = _tariff(text)
+            if tariff is None:
+                yield (*path, "file"), repr(file), "a tariff document: TOML with a key `tariff`, its name"
+            elif tariff.id in self.tariffs:
+                yield (*path, "file"), f"{file!r}, again tariff {tariff.id!r}", "each tariff once"
+            else:
+                self.tariffs[tariff.id] = tariff
+
+    def _tariff_text(self, file: str) -> str | None:
+        if (found := self._folder / file).is_file():
+            return found.read_text("utf-8")
+        return self._catalogue.get(file)
+
+    def _profiles(self) -> Iterator[Finding]:
+        for path, row in self.meters:
+            name = row.get("profile")
+            if not isinstance(name, str) or not name:
+                continue
+            if name in self.profiles:
+                continue
+            try:
+                self.profiles[name] = load_profile(name, self._folder)
+            except UnknownProfileError as error:
+                yield (*path, "profile"), repr(name), str(error)
+            except MistakesError as error:
+                yield (*path, "profile"), f"{name!r} with mistakes: {error}", "a profile without mistakes"
+
+    def _repeats(self) -> Iterator[Finding]:
+        yield from _repeated(self.accounts, "id", "each account once")
+        yield from _repeated(self.buses, "name", "each bus name once")
+        yield from _repeated(self.meters, "number", "each meter number once")
+        for path, bus in self.buses:
+            yield from _repeated(_rows(bus, "meter", path), "unit", "each unit once on a bus")
+
+    def _accounts(self) -> Iterator[Finding]:
+        for path, row in self.accounts:
+            try:
+                terms = alarm_terms(row)
+            except (TypeError, ValueError, AttributeError):
+                continue
+            yield from ((path, found, expected) for found, expected in _disorders(terms))
+
+    def _buses(self) -> Iterator[Finding]:
+        places: Counter[str] = Counter()
+        for path, bus in self.buses:
+            kind = bus.get("kind")
+            needed, idle = ("device", "host") if kind == "serial" else ("host", "device")
+            if not bus.get(needed):
+                yield path, f"no {needed}", f"{needed}, because kind = {kind!r}"
+            if idle in bus:
+                yield (*path, idle), repr(bus[idle]), f"no {idle}, because kind = {kind!r}"
+            place = str(bus.get("device") if kind == "serial" else f"{bus.get('host')}:{bus.get('port', 502)}")
+            places[place] += 1
+            if places[place] == 2 and kind != "tcp":
+                yield path, f"a second bus at {place}", "one bus for one line: two masters collide on it"
+
+    def _links(self) -> Iterator[Finding]:
+        known = {row.get("id") for _, row in self.accounts if isinstance(row.get("id"), str)}
+        for path, row in self.meters:
+            account, name = row.get("account"), row.get("tariff")
+            if isinstance(account, str) and account not in known:
+                yield (*path, "account"), repr(account), "the id of an [[account]]"
+            tariff = self.tariffs.get(name) if isinstance(name, str) else None
+            if isinstance(name, str) and tariff is None:
+                yield (*path, "tariff"), repr(name), f"a tariff of this file: {', '.join(self.tariffs) or 'none'}"
+            profile = self.profiles.get(row["profile"]) if isinstance(row.get("profile"), str) else None
+            if profile is not None:
+                yield from _misfits(path, row, profile, tariff)
+
+
+def _disorders(terms: AlarmTerms) -> Iterator[tuple[str, str]]:
+    if not terms.low >= terms.pretrip >= terms.arrears:
+        yield "alarm amounts out of order", "low at least pretrip, and pretrip at least arrears"
+    if terms.reconnect < terms.arrears:
+        yield "reconnect below arrears", "reconnect at least arrears"
+    if terms.hysteresis < 0:
+        yield "a negative hysteresis", "hysteresis from 0"
+
+
+def _misfits(path: KeyPath, row: dict[str, Any], profile: Profile, tariff: SiteTariff | None) -> Iterator[Finding]:
+    if tariff is not None and tariff.commodity != profile.commodity:
+        yield (*path, "tariff"), f"{tariff.id!r} for {tariff.commodity}", f"a tariff for {profile.commodity}"
+    if row.get("switchable") is True and profile.switch is None:
+        yield (*path, "switchable"), "true", f"false, because profile {profile.name} has no [switch]"
+    ct, pt, opening = row.get("ct_ratio", 1), row.get("pt_ratio", 1), row.get("opening_register", "")
+    if isinstance(ct, int) and isinstance(pt, int) and ct * pt > RATIO_MAX:
+        yield (*path, "ct_ratio"), f"{ct} x {pt}", f"ct_ratio x pt_ratio up to {RATIO_MAX}"
+    modulus = row.get("modulus", profile.modulus)
+    if is_quantity(opening) and isinstance(modulus, int) and 0 < modulus <= thousandths(opening):
+        yield (
+            (*path, "opening_register"),
+            repr(opening),
+            f"less than {quantity_text(modulus)}, where the register wraps",
+        )
+
+
+def _repeated(rows: list[Row], key: str, expected: str) -> Iterator[Finding]:
+    seen: set[object] = set()
+    for path, row in rows:
+        value = row.get(key)
+        if not isinstance(value, str | int):
+            continue
+        if value in seen:
+            yield (*path, key), f"{value!r} again", expected
+        seen.add(value)
+
+
+def _tariff(text: str) -> SiteTariff | None:
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return None
+    name = tables.get("tariff")
+    return SiteTariff(name, text, str(tables.get("commodity"))) if isinstance(name, str) else None

@@ -1,0 +1,372 @@
+"""Audit: what the accounts must hold, worked out a second time from the same facts, slowly, to be held against the machine.
+
+Plain dictionaries and Python's unbounded integers, one fact after the other. It shares no code with the machine it checks:
+rules are written here again from the design, and prices come from `tariffs.rating`, which reads the calendar itself, minute
+by minute. It follows meters, money and the answers to orders; alarms and commands move no money and are not followed.
+"""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.documents import MistakesError
+from domain.facts import (
+    AccountOpened,
+    AlarmTerms,
+    ControlOrdered,
+    Fact,
+    MeterInstalled,
+    ReadingBlock,
+    RechargeOrdered,
+    Record,
+    RefundOrdered,
+    TariffPublished,
+    Ticked,
+)
+from domain.ids import LOG_START, METER_NUMBER_MAX, EntryId, order_id, order_time_ms
+from domain.state import StoredShard
+from domain.units import DAY_MS, MINUTE_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO, USAGE_MAX
+from domain.words import QUARANTINED_FROM, Commodity, Ledger, Metering, Refusal, Supply
+from tariffs.loader import Tariff, load_tariff
+from tariffs.rating import cost_of
+
+YEAR_2100_MS = 4_102_444_800_000
+REGISTER_UNBOUNDED = 10**15
+
+
+@dataclass(slots=True)
+class _Meter:
+    """A meter as it was installed, and its last believed reading; `suspect`: the register that first jumped."""
+
+    installed: MeterInstalled
+    time: int | None
+    register: int
+    suspect: int | None = None
+
+
+class Audit:
+    """One shard, recomputed. Take its log's entries in order, then `compare` with what a store has kept.
+
+    `balances`: exact picos (1e-12 units) by account. `priced`: Wh or litres by meter. `classes`: readings by class.
+    `outcomes`: by order id the refusal, or "" where it was carried out. `answers`: every answer given, repeats too.
+    """
+
+    def __init__(self, shard: int) -> None:
+        self.shard = shard
+        self.position = LOG_START
+        self.balances: dict[str, int] = {}
+        self.priced: dict[int, int] = {}
+        self.classes: Counter[Metering] = Counter()
+        self.outcomes: dict[str, str] = {}
+        self.answers: list[tuple[str, str]] = []
+        self._now = 0
+        self._pruned_day = 0
+        self._accounts: dict[str, AccountOpened] = {}
+        self._meters: dict[int, _Meter] = {}
+        self._tariffs: dict[str, Tariff] = {}
+        self._kept: dict[bytes, tuple[bytes, str]] = {}
+
+    @property
+    def quarantined(self) -> dict[Metering, int]:
+        """Readings that are neither charged nor forgotten, by class."""
+        return {metering: count for metering, count in self.classes.items() if metering >= QUARANTINED_FROM}
+
+    def take(self, entry: EntryId, fact: Fact) -> None:
+        """Work out what one log entry does."""
+        assert entry > self.position, "a log is audited once, in order"
+        self.position = entry
+        if isinstance(fact, ReadingBlock):
+            for number, time, register in zip(fact.meter, fact.time, fact.register, strict=True):
+                self.classes[self._read(int(number), int(time), int(register))] += 1
+        elif isinstance(fact, Ticked):
+            self._tick(fact.at)
+        elif hasattr(fact, "id"):
+            self._order(fact, fact.id)
+
+    def _tick(self, at: int) -> None:
+        self._now = max(self._now, at)
+        if self._now // DAY_MS != self._pruned_day:
+            self._pruned_day = self._now // DAY_MS
+            oldest = self._now - 90 * DAY_MS
+            self._kept = {key: kept for key, kept in self._kept.items() if order_time_ms(key) >= oldest}
+
+    def _read(self, number: int, time: int, register: int) -> Metering:
+        """Class of a reading; what is believed is charged and becomes the baseline."""
+        meter = self._meters.get(number)
+        if meter is None:
+            return Metering.UNKNOWN_METER
+        metering = self._class_of(meter, time, register)
+        if metering in {Metering.NORMAL, Metering.ROLLOVER}:
+            self._charge(meter, time, register)
+        if metering == Metering.JUMP and meter.suspect is None:
+            meter.suspect = register
+        if metering in {Metering.FIRST, Metering.NORMAL, Metering.ROLLOVER}:
+            meter.time, meter.register, meter.suspect = time, register, None
+        return metering
+
+    def _class_of(self, meter: _Meter, time: int, register: int) -> Metering:
+        if self._now and time > self._now + DAY_MS:
+            return Metering.FUTURE
+        modulus = meter.installed.modulus
+        if not 0 < time <= YEAR_2100_MS or register < 0 or (modulus and register >= modulus):
+            return Metering.OUT_OF_RANGE
+        if meter.time is None:
+            return Metering.FIRST
+        if time < meter.time:
+            return Metering.LATE
+        if time == meter.time:
+            return Metering.DUPLICATE if register == meter.register else Metering.CONFLICT
+        if abs(self.balances[meter.installed.account] // PICOS_PER_MICRO) > MONEY_MAX_MICROS:
+            return Metering.OUT_OF_RANGE
+        possible = _is_possible(meter, time - meter.time, _advance(meter, register))
+        if register < meter.register:
+            return Metering.ROLLOVER if possible and modulus else Metering.DECREASE
+        held = meter.suspect is not None and register >= meter.suspect
+        return Metering.NORMAL if possible and not held else Metering.JUMP
+
+    def _charge(self, meter: _Meter, time: int, register: int) -> None:
+        installed = meter.installed
+        assert meter.time is not None
+        usage = _advance(meter, register) * installed.ratio
+        pieces = cost_of(self._tariffs[installed.tariff], meter.time, time, usage) if usage else []
+        self.balances[installed.account] -= sum(piece.cost_picos for piece in pieces)
+        self.priced[installed.meter] += usage
+
+    def _order(self, fact: Record, name: str) -> None:
+        """The answer to an order: the one that its id already has, or a new one, kept for 90 days."""
+        try:
+            key = order_id(name)
+        except ValueError:
+            self._answer(name, Refusal.BAD_ID)
+            return
+        said = hashlib.sha256(repr((type(fact).__name__, msgspec.structs.replace(fact, at=0))).encode()).digest()
+        if key in self._kept:
+            before, refusal = self._kept[key]
+            self._answer(name, refusal if before == said else Refusal.EXISTS_WITH_DIFFERENT_CONTENT, anew=False)
+            return
+        made, now = order_time_ms(key), max(self._now, fact.at)
+        if made < now - 90 * DAY_MS:
+            self._answer(name, Refusal.TOO_OLD)
+        elif made > now + DAY_MS:
+            self._answer(name, Refusal.ID_FROM_THE_FUTURE)
+        else:
+            refusal = self._carried_out(fact) or ""
+            self._kept[key] = said, refusal
+            self._answer(name, refusal)
+
+    def _answer(self, name: str, refusal: str, *, anew: bool = True) -> None:
+        self.answers.append((name, str(refusal)))
+        if anew:
+            self.outcomes[name] = str(refusal)
+
+    def _carried_out(self, fact: Record) -> Refusal | None:
+        match fact:
+            case TariffPublished():
+                return self._publish(fact)
+            case AccountOpened():
+                return self._open(fact)
+            case MeterInstalled():
+                return self._install(fact)
+            case RechargeOrdered() | RefundOrdered():
+                return self._move(fact)
+            case ControlOrdered():
+                return self._control(fact)
+        raise AssertionError(f"no rule for {type(fact).__name__}")
+
+    def _publish(self, fact: TariffPublished) -> Refusal | None:
+        try:
+            tariff = load_tariff(fact.document, fact.tariff)
+        except MistakesError:
+            return Refusal.TARIFF_INVALID
+        before = self._tariffs.get(fact.tariff, tariff)
+        if tariff.id != fact.tariff:
+            return Refusal.TARIFF_INVALID
+        if before.commodity != tariff.commodity:
+            return Refusal.WRONG_COMMODITY
+        if before.currency != tariff.currency:
+            return Refusal.WRONG_CURRENCY
+        self._tariffs[fact.tariff] = tariff
+        return None
+
+    def _open(self, fact: AccountOpened) -> Refusal | None:
+        before = self._accounts.get(fact.account)
+        if before:
+            same = msgspec.structs.replace(fact, id=before.id, at=before.at) == before
+            return None if same else Refusal.EXISTS_WITH_DIFFERENT_CONTENT
+        if not _are_terms_valid(fact.alarms):
+            return Refusal.TERMS_INVALID
+        self._accounts[fact.account] = fact
+        self.balances[fact.account] = 0
+        return None
+
+    def _install(self, fact: MeterInstalled) -> Refusal | None:
+        meter, account, tariff = (
+            self._meters.get(fact.meter),
+            self._accounts.get(fact.account),
+            self._tariffs.get(fact.tariff),
+        )
+        if meter:
+            before = meter.installed
+            again = msgspec.structs.replace(fact, id=before.id, at=before.at, opening_register=before.opening_register)
+            return None if again == before else Refusal.EXISTS_WITH_DIFFERENT_CONTENT
+        if account is None:
+            return Refusal.UNKNOWN_ACCOUNT
+        if tariff is None:
+            return Refusal.UNKNOWN_TARIFF
+        if tariff.commodity != fact.commodity:
+            return Refusal.WRONG_COMMODITY
+        if tariff.currency != account.currency:
+            return Refusal.WRONG_CURRENCY
+        if not _is_meter_valid(fact):
+            return Refusal.TERMS_INVALID
+        opening = fact.opening_register
+        self._meters[fact.meter] = _Meter(fact, None if opening is None else fact.at, opening or 0)
+        self.priced[fact.meter] = 0
+        return None
+
+    def _move(self, fact: RechargeOrdered | RefundOrdered) -> Refusal | None:
+        account = self._accounts.get(fact.account)
+        if account is None:
+            return Refusal.UNKNOWN_ACCOUNT
+        if fact.currency != account.currency:
+            return Refusal.WRONG_CURRENCY
+        if fact.amount_micros <= 0:
+            return Refusal.AMOUNT_NOT_POSITIVE
+        if fact.amount_micros > ORDER_MAX_MICROS:
+            return Refusal.AMOUNT_TOO_LARGE
+        amount, balance = fact.amount_micros * PICOS_PER_MICRO, self.balances[fact.account]
+        if isinstance(fact, RefundOrdered):
+            if amount > balance:
+                return Refusal.INSUFFICIENT_BALANCE
+            self.balances[fact.account] -= amount
+            return None
+        if (balance + amount) // PICOS_PER_MICRO > account.alarms.max_balance:
+            return Refusal.ABOVE_MAX_BALANCE
+        self.balances[fact.account] += amount
+        return None
+
+    def _control(self, fact: ControlOrdered) -> Refusal | None:
+        meter = self._meters.get(fact.meter)
+        if meter is None:
+            return Refusal.UNKNOWN_METER
+        if not meter.installed.switchable:
+            return Refusal.METER_HAS_NO_SWITCH
+        over = fact.wanted != Supply.UNKNOWN and fact.until <= max(self._now, fact.at)
+        return Refusal.ALREADY_EXPIRED if over else None
+
+    def usage_of(self, commodity: Commodity) -> int:
+        """Wh or litres priced of a commodity."""
+        return sum(
+            usage for meter, usage in self.priced.items() if self._meters[meter].installed.commodity == commodity
+        )
+
+    def refusal_kept(self, key: bytes) -> str | None:
+        """The answer kept for an order's id; None: forgotten, or never seen."""
+        return self._kept[key][1] if key in self._kept else None
+
+
+def _advance(meter: _Meter, register: int) -> int:
+    """What the register has counted since the baseline, past its wrap if it has one."""
+    wrapped = register < meter.register
+    return register - meter.register + (meter.installed.modulus if wrapped else 0)
+
+
+def _is_possible(meter: _Meter, elapsed_ms: int, advance: int) -> bool:
+    """At the rated power, over one minute more than has begun, and one unit more for its rounding."""
+    rated, minutes = meter.installed.rated_per_hour, elapsed_ms // MINUTE_MS + 2
+    return (advance - 1) * 60 <= rated * minutes and advance * meter.installed.ratio <= USAGE_MAX
+
+
+def _are_terms_valid(terms: AlarmTerms) -> bool:
+    bounded = (abs(terms.low), abs(terms.arrears), abs(terms.reconnect), terms.hysteresis, terms.max_balance)
+    return (
+        terms.low >= terms.pretrip >= terms.arrears <= terms.reconnect
+        and terms.hysteresis >= 0
+        and terms.repeat_ms > 0
+        and 0 <= terms.repeat_max <= 250
+        and all(amount < MONEY_MAX_MICROS for amount in bounded)
+    )
+
+
+def _is_meter_valid(fact: MeterInstalled) -> bool:
+    return (
+        1 <= fact.meter <= METER_NUMBER_MAX
+        and 0 <= fact.modulus <= 10**15
+        and 1 <= fact.rated_per_hour <= 10**9
+        and 1 <= fact.ratio <= 10**6
+        and 0 <= (fact.opening_register or 0) < (fact.modulus or REGISTER_UNBOUNDED)
+        and fact.at > 0
+    )
+
+
+def compare(audit: Audit, stored: StoredShard, postings: NDArray[np.void] | None = None) -> list[str]:
+    """One sentence for each thing in which a stored shard differs from its audit; none: they agree to the last pico.
+
+    With all of the shard's `postings`, the ledger must add up to the balances as well.
+    """
+    if audit.position != stored.position:
+        return [f"the audit stands at {audit.position}, the store at {stored.position}: they cannot be compared"]
+    found = [*_balances_wrong(audit, stored), *_totals_wrong(audit, stored), *_outcomes_wrong(audit, stored)]
+    return found if postings is None else [*found, *_ledger_wrong(stored, postings)]
+
+
+def _balances_wrong(audit: Audit, stored: StoredShard) -> list[str]:
+    balances = _balances(stored)
+    wrong = {name: (audit.balances.get(name), balances.get(name)) for name in sorted({*audit.balances, *balances})}
+    return [
+        f"account {name} must hold {must} picos and holds {has}" for name, (must, has) in wrong.items() if must != has
+    ]
+
+
+def _balances(stored: StoredShard) -> dict[str, int]:
+    rows = stored.rows["accounts"]
+    return {
+        name: int(rows["balance"][record.row]) * PICOS_PER_MICRO + int(rows["balance_picos"][record.row])
+        for name, record in stored.records["account_records"].items()
+    }
+
+
+def _totals_wrong(audit: Audit, stored: StoredShard) -> list[str]:
+    counts = {metering: (audit.classes[metering], stored.header.classes[metering]) for metering in Metering}
+    usages = {commodity: (audit.usage_of(commodity), stored.header.usage[commodity]) for commodity in Commodity}
+    return [
+        f"{word.name.lower()}: {must} expected, {has} stored"
+        for word, (must, has) in [*counts.items(), *usages.items()]
+        if must != has
+    ]
+
+
+def _outcomes_wrong(audit: Audit, stored: StoredShard) -> list[str]:
+    kept = {key: record.outcome.refusal for key, record in stored.records["kept_outcomes"].items()}
+    return [
+        f"order {key.hex()} must be answered {audit.refusal_kept(key)!r} and is answered {refusal!r}"
+        for key, refusal in sorted(kept.items())
+        if audit.refusal_kept(key) != refusal
+    ]
+
+
+def _ledger_wrong(stored: StoredShard, postings: NDArray[np.void]) -> list[str]:
+    """Σ postings of an account less what its meters have not yet posted is its balance."""
+    names = {record.row: name for name, record in stored.records["account_records"].items()}
+    ledger = dict.fromkeys(names.values(), 0)
+    for row in postings:
+        ledger[names[int(row["account"])]] += _gained(row) * PICOS_PER_MICRO
+    for meter, terms in zip(stored.rows["meters"], stored.rows["meter_terms"], strict=True):
+        unposted = int(meter["day_cost"]) * PICOS_PER_MICRO + int(meter["day_picos"])
+        ledger[names[int(terms["account"])]] -= unposted
+    balances = _balances(stored)
+    return [
+        f"account {name} holds {balances[name]} picos, its ledger {picos}"
+        for name, picos in ledger.items()
+        if picos != balances[name]
+    ]
+
+
+def _gained(row: np.void) -> int:
+    """Micros that a posting adds to its customer's account."""
+    assert Ledger.CUSTOMER in {int(row["debit"]), int(row["credit"])}
+    return int(row["amount"]) if int(row["credit"]) == Ledger.CUSTOMER else -int(row["amount"])

@@ -1,0 +1,241 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from connectors.files.site import account_facts, load_site, meter_facts, parse_site
+from connectors.files.site_document import AccountPart, BusPart, MeterPart, SitePart, TariffPart
+from connectors.modbus.profile import builtin_profiles, load_profile
+from connectors.modbus.profile_document import Profile
+from domain.documents import MistakesError
+from domain.facts import AlarmTerms, Place
+from domain.ids import order_id, order_time_ms
+from domain.words import Commodity
+from tariffs.loader import catalogue
+
+DOCS = Path(__file__).parents[2] / "docs"
+FLAT = 'tariff = "flat"\ncommodity = "electricity"\n'
+SITE = """
+[site]
+name = "Test"
+zone = "Asia/Shanghai"
+currency = "CNY"
+
+[[tariff]]
+file = "flat.toml"
+
+[[account]]
+id = "A-101"
+
+[[bus]]
+name = "east"
+kind = "tcp"
+host = "127.0.0.1"
+
+[[bus.meter]]
+number = "000000000001"
+unit = 1
+profile = "acrel-ddsy1352"
+account = "A-101"
+tariff = "flat"
+"""
+METER = SITE[SITE.index("[[bus.meter]]") :]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a tariff file."""
+    (tmp_path / "flat.toml").write_text(FLAT, encoding="utf-8")
+    return tmp_path
+
+
+def example(name):
+    """The first TOML passage of a document."""
+    return re.search(r"```toml\n(.*?)```", (DOCS / name).read_text("utf-8"), re.DOTALL)[1]
+
+
+def mistakes(text, folder):
+    """Line text, key and message of each mistake."""
+    with pytest.raises(MistakesError) as caught:
+        parse_site(text, "site.toml", folder, {})
+    lines = text.splitlines()
+    return [(lines[each.line - 1], each.key, str(each)) for each in caught.value.mistakes]
+
+
+def test_the_documented_site_loads(tmp_path):
+    """The example of docs/site-file.md is a site that can be collected from and billed."""
+    path = tmp_path / "site.toml"
+    path.write_text(example("site-file.md"), encoding="utf-8")
+
+    site = load_site(path, catalogue())
+
+    assert (site.name, site.zone, site.currency) == ("Sunrise Court", "Asia/Shanghai", "CNY")
+    assert [tariff.id for tariff in site.tariffs] == ["beijing-residential", "beijing-residential-water"]
+    assert [account.id for account in site.accounts] == ["A-101", "A-102"]
+    assert [(bus.wire.name, bus.wire.kind, len(bus.meters)) for bus in site.buses] == [
+        ("building-a", "rtu-over-tcp", 2),
+        ("water-a", "serial", 1),
+    ]
+    assert site.accounts[0].place == Place(site="Sunrise Court", building="A", floor="1", room="101")
+    assert site.accounts[1].alarms == AlarmTerms()
+    assert site.buses[0].meters[1].profile.rated_per_hour == 5000
+    assert site.buses[0].meters[0].opening_register == 1_520_370
+
+
+def test_the_documented_profile_loads(folder):
+    """The example of docs/profiles.md is a profile, and a site can name its file."""
+    (folder / "mine.toml").write_text(example("profiles.md"), encoding="utf-8")
+
+    site = parse_site(SITE.replace("acrel-ddsy1352", "mine.toml"), "site.toml", folder, {})
+
+    assert site.meters[0].profile == load_profile("mine.toml", folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [("site-file.md", [SitePart, TariffPart, AccountPart, BusPart, MeterPart]), ("profiles.md", [Profile])],
+)
+def test_every_key_is_documented(name, parts):
+    """No key can be added to a document that its page does not explain."""
+    text = (DOCS / name).read_text("utf-8")
+    keys = {key for part in parts for key in part.model_fields} - {"meter"}
+
+    assert [key for key in sorted(keys) if f"`{key}`" not in text and f"[{key}]" not in text] == []
+
+
+def test_the_documented_profiles_are_built_in():
+    """The table of profiles names what is there."""
+    text = (DOCS / "profiles.md").read_text("utf-8")
+
+    assert [name for name in builtin_profiles() if f"| `{name}` |" not in text] == []
+
+
+def test_facts_of_a_site(folder):
+    """Accounts and meters become facts of the time that they are dated with."""
+    text = SITE.replace('id = "A-101"', 'id = "A-101"\nname = "Li"\nlow = "30"\narrears = "-10.5"\nrepeat_minutes = 5')
+    text += 'ct_ratio = 20\npt_ratio = 10\nopening_register = "12.5"\nswitchable = false\nmodulus = 0\n'
+    site = parse_site(text, "site.toml", folder, {})
+    at = 1_800_000_000_000
+
+    (account,), (meter,) = account_facts(site, at), meter_facts(site, at)
+
+    assert (account.at, account.account, account.currency, account.name) == (at, "A-101", "CNY", "Li")
+    assert account.alarms == AlarmTerms(low=30_000_000, arrears=-10_500_000, repeat_ms=300_000)
+    assert (meter.meter, meter.account, meter.tariff, meter.profile) == (1, "A-101", "flat", "acrel-ddsy1352")
+    assert (meter.commodity, meter.ratio, meter.opening_register) == (Commodity.ELECTRICITY, 200, 12_500)
+    assert (meter.modulus, meter.rated_per_hour, meter.switchable) == (0, 20_000, False)
+    assert order_time_ms(order_id(account.id)) == order_time_ms(order_id(meter.id)) == at
+
+
+def test_loading_twice_is_a_repeat(folder):
+    """The same file and time give the same ids, and each fact its own; a later loading gives new ones."""
+    site = parse_site(SITE, "site.toml", folder, {})
+
+    first, again, later = (account_facts(site, at) + meter_facts(site, at) for at in (1_000, 1_000, 2_000))
+
+    assert first == again
+    assert len({fact.id for fact in first + later}) == 4
+
+
+def test_all_mistakes_are_told_at_once(folder):
+    """Wrong types, unknown keys and names that nothing answers to, each with its line."""
+    text = SITE.replace('"Asia/Shanghai"', '"Asia/Peking"').replace('"A-101"\n\n', '"A-101"\nlow = "12.5O"\n\n')
+    text = text.replace('kind = "tcp"', 'kind = "telnet"').replace("unit = 1\n", "unit = 248\ncolour = 3\n")
+    text = text.replace('profile = "acrel-ddsy1352"', 'profile = "acrel"').replace('tariff = "flat"', 'tariff = "flut"')
+
+    told = mistakes(text, folder)
+
+    assert [(line, key) for line, key, _ in told] == [
+        ('zone = "Asia/Peking"', "site.zone"),
+        ('low = "12.5O"', "account[0].low"),
+        ('kind = "telnet"', "bus[0].kind"),
+        ("unit = 248", "bus[0].meter[0].unit"),
+        ("colour = 3", "bus[0].meter[0].colour"),
+        ('profile = "acrel"', "bus[0].meter[0].profile"),
+        ('tariff = "flut"', "bus[0].meter[0].tariff"),
+    ]
+    messages = " ".join(message for _, _, message in told)
+    assert "found 'acrel'; expected a file, or one of acrel-adf400l, acrel-ddsy1352" in messages
+    assert "found 'flut'; expected a tariff of this file: flat" in messages
+    assert "expected an IANA time zone" in messages
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "expected"),
+    [
+        (METER, METER + METER.replace("unit = 1", "unit = 2"), 'number = "000000000001"', "each meter number once"),
+        (METER, METER + METER.replace("000001", "000002"), "unit = 1", "each unit once on a bus"),
+        (
+            '[[bus]]\nname = "east"',
+            '[[account]]\nid = "A-101"\n[[bus]]\nname = "east"',
+            'id = "A-101"',
+            "each account once",
+        ),
+        (
+            'file = "flat.toml"',
+            'file = "flat.toml"\n[[tariff]]\nfile = "flat.toml"',
+            'file = "flat.toml"',
+            "each tariff once",
+        ),
+        ('account = "A-101"', 'account = "A-109"', 'account = "A-109"', "the id of an [[account]]"),
+        ('file = "flat.toml"', 'file = "flet.toml"', 'file = "flet.toml"', "a file beside the site file"),
+        ("acrel-ddsy1352", "xintai-water", 'tariff = "flat"', "a tariff for water"),
+        ('id = "A-101"', 'id = "A-101"\nlow = "1"', "[[account]]", "low at least pretrip"),
+        ('id = "A-101"', 'id = "A-101"\nreconnect = "-1"', "[[account]]", "reconnect at least arrears"),
+        ('id = "A-101"', 'id = "A-101"\nhysteresis = "-1"', "[[account]]", "hysteresis from 0"),
+        ('id = "A-101"', 'id = "-101"', 'id = "-101"', "1 to 64 letters"),
+        ('host = "127.0.0.1"', "", "[[bus]]", "host, because kind = 'tcp'"),
+        ('host = "127.0.0.1"', 'host = "h"\ndevice = "d"', 'device = "d"', "no device"),
+        ('"000000000001"', '"12345"', 'number = "12345"', "the 12 digits on the meter"),
+        ('"000000000001"', '"000000000000"', 'number = "000000000000"', "not all zero"),
+        ("unit = 1", "unit = 1\nct_ratio = 2000\npt_ratio = 1000", "ct_ratio = 2000", "up to 1000000"),
+        ("unit = 1", 'unit = 1\nopening_register = "1.2345"', 'opening_register = "1.2345"', "at most 3 decimals"),
+        ("unit = 1", 'unit = 1\nmodulus = 1000\nopening_register = "1"', 'opening_register = "1"', "less than 1.000"),
+        ('currency = "CNY"', 'currency = "yuan"', 'currency = "yuan"', "three capital letters"),
+    ],
+)
+def test_each_mistake_has_its_line(before, after, line, expected, folder):
+    """What is there twice, does not fit or answers to nothing is told where it stands."""
+    found, _, message = mistakes(SITE.replace(before, after), folder)[0]
+
+    assert found == line
+    assert expected in message
+
+
+def test_two_masters_on_one_line_are_a_mistake(folder):
+    """A transparent gateway carries one master; a Modbus TCP gateway may have several connections."""
+    second = SITE[SITE.index("[[bus]]") :].replace("east", "west").replace("000001", "000002")
+    text = SITE + second
+
+    assert len(parse_site(text, "site.toml", folder, {}).buses) == 2
+    (told,) = mistakes(text.replace('"tcp"', '"rtu-over-tcp"'), folder)
+    assert "two masters collide" in told[2]
+
+
+def test_a_profile_of_the_site_with_mistakes_is_told(folder):
+    """The mistakes of a site's own profile file are part of the site's."""
+    (folder / "mine.toml").write_text(example("profiles.md").replace("scale = 10", "scale = 0"), encoding="utf-8")
+
+    (told,) = mistakes(SITE.replace("acrel-ddsy1352", "mine.toml"), folder)
+
+    assert told[0] == 'profile = "mine.toml"'
+    assert "point[0].scale" in told[2]
+
+
+def test_a_switch_that_a_profile_does_not_have_cannot_be_asked_for(folder):
+    """`switchable = true` needs a profile that says how."""
+    text = example("profiles.md").replace("switchable = true", "switchable = false")
+    text = re.sub(r"\[switch\].*?\n\n", "", text, flags=re.DOTALL)
+    (folder / "mine.toml").write_text(text, encoding="utf-8")
+
+    (told,) = mistakes(SITE.replace("acrel-ddsy1352", "mine.toml") + "switchable = true\n", folder)
+
+    assert "has no [switch]" in told[2]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "site = 3", "[[bus]]\nmeter = 4\n[site]", "bus = [1]\naccount = 'x'\ntariff = [[]]"]
+)
+def test_any_document_is_answered_with_mistakes(text, folder):
+    """A file of a quite different shape is refused with mistakes and not with a traceback."""
+    assert mistakes(text + "\n\n", folder)

@@ -1,0 +1,389 @@
+"""Histories: what happens in a small street, as facts, and the means to compare two machines that lived through it.
+
+A history is made from a seed, one happening after the other, so a shorter history of the same seed is the beginning of the
+longer one: that is how a failing example shrinks.
+"""
+
+import random
+import uuid
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import numpy as np
+from hypothesis import strategies as st
+
+from connectors.redis.commit import commit_of
+from connectors.redis.formats import pack
+from domain.effects import POSTING, Effects
+from domain.facts import (
+    AccountOpened,
+    AlarmTerms,
+    CommandReported,
+    ControlOrdered,
+    Fact,
+    MeterInstalled,
+    ReadingBlock,
+    ReadingRefused,
+    RechargeOrdered,
+    RefundOrdered,
+    TariffPublished,
+    Ticked,
+)
+from domain.ids import LOG_START, EntryId
+from domain.state import RECORDS, ROWS, Changes, ShardHeader, StoredShard
+from domain.units import DAY_MS, HOUR_MS, MINUTE_MS
+from domain.words import Commodity, Stage, Status, Supply
+from flows.machine import fold
+from flows.state import ShardState
+
+Entries = list[tuple[EntryId, Fact]]
+
+PLACES = (
+    ("Asia/Shanghai", 1_764_979_200_000),
+    ("Asia/Kolkata", 1_764_979_200_000),  # half an hour off
+    ("Europe/London", 1_743_285_600_000),  # three hours before the day of 23 hours
+    ("America/New_York", 1_762_045_200_000),  # … of 25 hours
+    ("Australia/Lord_Howe", 1_743_850_800_000),  # clocks go back by half an hour
+)
+YUAN = 1_000_000
+
+
+def order_text(at: int, number: int) -> str:
+    """A UUIDv7 made at `at` (ms UTC), the same for the same number."""
+    value = (at & (2**48 - 1)) << 80 | 7 << 76 | 2 << 62 | (number & (2**62 - 1))
+    return str(uuid.UUID(int=value))
+
+
+def flat(
+    tariff: str, zone: str, *versions: tuple[str, str], commodity: str = "electricity", currency: str = "CNY"
+) -> str:
+    """A tariff of one price, as a document; `versions` are (from, price)."""
+    parts = [f'[[version]]\nfrom = {start}\nprice = "{price}"\n' for start, price in versions]
+    return _head(tariff, zone, commodity, currency) + "\n".join(parts)
+
+
+def time_of_use(
+    tariff: str,
+    zone: str,
+    *versions: tuple[str, dict[str, str], dict[str, list[tuple[str, str]]]],
+    currency: str = "CNY",
+) -> str:
+    """A tariff of bands: `versions` are (from, prices, day profiles); the last profile is that of weekends."""
+    return _head(tariff, zone, "electricity", currency) + "\n".join(_version(*version) for version in versions)
+
+
+def _head(tariff: str, zone: str, commodity: str, currency: str) -> str:
+    return (
+        f'tariff = "{tariff}"\ntitle = {{ zh = "测试", en = "Test" }}\ncommodity = "{commodity}"\n'
+        f'currency = "{currency}"\nzone = "{zone}"\nsource = "made up"\n\n'
+    )
+
+
+def _version(start: str, prices: dict[str, str], days: dict[str, list[tuple[str, str]]]) -> str:
+    names = list(days)
+    slots = {name: ", ".join(f'["{time}", "{band}"]' for time, band in day) for name, day in days.items()}
+    return "\n".join(
+        [
+            f"[[version]]\nfrom = {start}",
+            "prices = { " + ", ".join(f'{band} = "{price}"' for band, price in prices.items()) + " }",
+            "[version.days]",
+            *(f"{name} = [{text}]" for name, text in slots.items()),
+            f'[version.week]\n"mon-fri" = "{names[0]}"\n"sat,sun" = "{names[-1]}"\n',
+        ]
+    )
+
+
+def readings(
+    *rows: tuple[int, int, int], power: Sequence[int] | None = None, status: Sequence[int] | None = None
+) -> ReadingBlock:
+    """A block of (meter, time, register)."""
+    table = np.array(rows, np.int64).reshape(-1, 3)
+    columns = [None if column is None else np.array(column, np.int64) for column in (power, status)]
+    return ReadingBlock(table[:, 0].copy(), table[:, 1].copy(), table[:, 2].copy(), *columns)
+
+
+def numbered(facts: Iterable[Fact]) -> Entries:
+    """Facts as the entries of a log."""
+    return [((1 + number // 3, number % 3), fact) for number, fact in enumerate(facts)]
+
+
+class _Street:
+    """Makes one happening after the other. `now` is true time; the machine's clock follows it by ticks."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.zone, start = self.random.choice(PLACES)
+        self.start = self.now = start + self.random.randrange(4 * 60) * MINUTE_MS
+        self.orders: list[Any] = []
+        self.number = 0
+        self.tariffs = ["one", "two", "water"][: self.random.randint(1, 3)]
+        self.accounts = [f"room-{n}" for n in range(self.random.randint(1, 3))]
+        self.meters: dict[int, MeterInstalled] = {}
+        self.registers: dict[int, int] = {}
+        self.last: dict[int, tuple[int, int, int]] = {}
+
+    def _id(self) -> str:
+        self.number += 1
+        return order_text(self.now, self.number)
+
+    def _instant(self) -> str:
+        """A date of these days, or a minute of these hours with its offset."""
+        at = np.datetime64(
+            self.start + self.random.randrange(-3, 12) * HOUR_MS + self.random.randrange(60) * MINUTE_MS, "ms"
+        )
+        return self.random.choice([f"{at.astype('datetime64[D]')}", f"{at.astype('datetime64[s]')}Z"])
+
+    def _price(self) -> str:
+        choice = self.random
+        return choice.choice(
+            ["0.5", "0.99500875", "1.234567891", "-0.1", f"{choice.randrange(40)}.{choice.randrange(10**9):09d}"]
+        )
+
+    def _document(self, tariff: str) -> str:
+        count = self.random.randint(1, 3)
+        starts = ["2024-01-01", *sorted({self._instant() for _ in range(count - 1)})]
+        if tariff == "water":
+            return flat(tariff, self.zone, *((start, self._price()) for start in starts), commodity="water")
+        if tariff == "one":
+            return flat(tariff, self.zone, *((start, self._price()) for start in starts))
+        return time_of_use(tariff, self.zone, *((start, self._prices(), self._days()) for start in starts))
+
+    def _prices(self) -> dict[str, str]:
+        return {band: self._price() for band in ("peak", "flat", "valley")}
+
+    def _days(self) -> dict[str, list[tuple[str, str]]]:
+        return {name: self._day() for name in ("workday", "weekend")}
+
+    def _day(self) -> list[tuple[str, str]]:
+        minutes = sorted(self.random.sample(range(1, 1440), 4) + self.random.sample(range(60, 1440, 60), 4))
+        bands = [self.random.choice(["peak", "flat", "valley"]) for _ in range(9)]
+        return [
+            (f"{at // 60:02d}:{at % 60:02d}", band)
+            for at, band in zip(dict.fromkeys([0, *minutes]), bands, strict=False)
+        ]
+
+    def opening(self) -> list[Fact]:
+        """Tariffs, accounts and meters, some of them twice."""
+        facts: list[Fact] = [
+            TariffPublished(at=self.now, id=self._id(), tariff=tariff, document=self._document(tariff))
+            for tariff in self.tariffs
+        ]
+        terms = AlarmTerms(
+            low=20 * YUAN, pretrip=5 * YUAN, arrears=0, hysteresis=YUAN // 2, reconnect=2 * YUAN, max_balance=500 * YUAN,
+            repeat_ms=HOUR_MS, repeat_max=2,
+        )  # fmt: skip
+        facts += [
+            AccountOpened(at=self.now, id=self._id(), account=account, currency="CNY", alarms=terms)
+            for account in self.accounts
+        ]
+        for number in range(1, self.random.randint(2, 5)):
+            facts.append(self._installed(number))
+        self.orders += facts
+        return facts
+
+    def _installed(self, number: int) -> MeterInstalled:
+        tariff = self.random.choice(self.tariffs)
+        modulus = self.random.choice([0, 20_000, 1_000_000])
+        self.registers[number] = self.random.randrange(modulus or 10**6)
+        installed = MeterInstalled(
+            at=self.now, id=self._id(), meter=number, account=self.random.choice(self.accounts), tariff=tariff,
+            commodity=Commodity.WATER if tariff == "water" else Commodity.ELECTRICITY, modulus=modulus,
+            rated_per_hour=60_000, ratio=self.random.choice([1, 1, 40]), switchable=self.random.random() < 0.8,
+            opening_register=self.random.choice([None, self.registers[number]]),
+        )  # fmt: skip
+        self.meters[number] = installed
+        return installed
+
+    def happening(self) -> Fact:
+        """What happens next."""
+        kinds = [self._block] * 9 + [self._tick] * 4 + [self._money] * 4
+        kinds += [
+            self._repeated,
+            self._contradicted,
+            self._control,
+            self._report,
+            self._report,
+            self._refused,
+            self._odd,
+        ]
+        if self.random.random() < 0.8:
+            self.now += self.random.choice([1, 7, 15, 15, 40, 60, 150]) * MINUTE_MS + self.random.randrange(60_000)
+        return self.random.choice(kinds)()
+
+    def _block(self) -> ReadingBlock:
+        rows = [self._reading() for _ in range(self.random.randint(0, 5))]
+        known = self.random.random() < 0.6
+        status = [self.random.choice([0, Status.SUPPLY_KNOWN, Status.SUPPLY_KNOWN | Status.SUPPLY_ON]) for _ in rows]
+        power = [self.random.randrange(5_000) for _ in rows]
+        return readings(*rows, power=power if known else None, status=status if known else None)
+
+    def _reading(self) -> tuple[int, int, int]:
+        number = self.random.choice(list(self.meters))
+        at = self.now + self.random.choice([0, 1_000, 20_000])
+        modulus, before = self.meters[number].modulus, self.last.get(number, (number, at, self.registers[number]))
+        match self.random.randrange(24):
+            case 0:
+                return before
+            case 1:
+                return number, before[1], before[2] + 1
+            case 2:
+                return number, before[1] - self.random.choice([1, HOUR_MS, before[1]]), before[2]
+            case 3:
+                return number, at, 0
+            case 4:
+                return number, at, before[2] + self.random.choice([500_000, 2**62])
+            case 5:
+                return number, at + 3 * DAY_MS, before[2]
+            case 6:
+                return number, at, -1 if modulus == 0 else modulus
+            case 7:
+                return self.random.choice([0, -1, 77_777]), at, 5
+            case 8:
+                return number, at, max(0, before[2] - 40)
+        register = self.registers[number] + self.random.choice([0, 1, 40, 333, 1_999])
+        self.registers[number] = register % modulus if modulus else register
+        self.last[number] = number, at, self.registers[number]
+        return self.last[number]
+
+    def _tick(self) -> Ticked:
+        return Ticked(at=self.now - self.random.choice([0, 0, 0, 30 * MINUTE_MS]))
+
+    def _money(self) -> Fact:
+        kind = self.random.choice([RechargeOrdered, RechargeOrdered, RefundOrdered])
+        account = self.random.choice([*self.accounts, *self.accounts, "nobody"])
+        amount = self.random.choice([1, 3 * YUAN, 20 * YUAN, 20 * YUAN + 7, 100 * YUAN, 0, 10**15 + 1])
+        currency = self.random.choice(["CNY"] * 7 + ["EUR"])
+        return self._kept(kind(at=self.now, id=self._id(), account=account, amount_micros=amount, currency=currency))
+
+    def _kept(self, order: Any) -> Any:
+        self.orders.append(order)
+        return order
+
+    def _repeated(self) -> Fact:
+        return msgspec.structs.replace(self.random.choice(self.orders), at=self.now)
+
+    def _contradicted(self) -> Fact:
+        order = self.random.choice(self.orders)
+        if isinstance(order, RechargeOrdered | RefundOrdered):
+            return msgspec.structs.replace(order, at=self.now, amount_micros=order.amount_micros + 1)
+        return RechargeOrdered(at=self.now, id=order.id, account=self.accounts[0], amount_micros=1, currency="CNY")
+
+    def _control(self) -> Fact:
+        wanted, until = self.random.choice(list(Supply)), self.now + self.random.choice([-1, HOUR_MS, DAY_MS])
+        number = self.random.choice([*self.meters, 99])
+        return self._kept(ControlOrdered(at=self.now, id=self._id(), meter=number, wanted=wanted, until=until))
+
+    def _report(self) -> CommandReported:
+        stage = self.random.choice([Stage.SENT, Stage.ACKNOWLEDGED, Stage.VERIFIED, Stage.FAILED, Stage.EXPIRED])
+        seen = self.random.choice(list(Supply)) if stage == Stage.VERIFIED else Supply.UNKNOWN
+        number, epoch = self.random.choice([*self.meters, 99]), self.random.randint(1, 4)
+        return CommandReported(at=self.now, meter=number, epoch=epoch, stage=stage, seen=seen)
+
+    def _refused(self) -> ReadingRefused:
+        meter, reason = self.random.choice([0, *self.meters]), self.random.choice(["no number", "too large"])
+        return ReadingRefused(at=self.now, source="file", line=1, text="?", reason=reason, meter=meter, usage=5)
+
+    def _odd(self) -> Fact:
+        """Ids that are too old, from the future or none; tariffs anew and broken; a meter that changes its terms."""
+        order = RechargeOrdered(at=self.now, id="x", account=self.accounts[0], amount_micros=YUAN, currency="CNY")
+        match self.random.randrange(6):
+            case 0:
+                return order
+            case 1:
+                return msgspec.structs.replace(order, id=order_text(self.now - 91 * DAY_MS, self.number))
+            case 2:
+                return msgspec.structs.replace(order, id=order_text(self.now + 2 * DAY_MS, self.number))
+            case 3:
+                installed = self.meters[1]
+                return msgspec.structs.replace(installed, id=self._id(), at=self.now, ratio=self.random.choice([1, 40]))
+            case 4:
+                return TariffPublished(at=self.now, id=self._id(), tariff=self.tariffs[0], document="tariff = 1")
+        tariff = self.random.choice(self.tariffs)
+        return self._kept(TariffPublished(at=self.now, id=self._id(), tariff=tariff, document=self._document(tariff)))
+
+
+def history(seed: int, length: int) -> Entries:
+    """A street's opening and `length` happenings after it."""
+    street = _Street(seed)
+    return numbered([*street.opening(), *(street.happening() for _ in range(length))])
+
+
+def histories(longest: int = 60) -> st.SearchStrategy[Entries]:
+    """Any history. Printed as the call that makes it."""
+    return st.builds(history, st.integers(0, 2**32), st.integers(0, longest))
+
+
+class Shelf:
+    """A store in memory: takes what a commit would write, as bytes, and gives a shard back as a store does.
+
+    Its records come back in no useful order, as those of a Redis hash do.
+    """
+
+    def __init__(self, shard: int = 0) -> None:
+        self.shard = shard
+        self.position: EntryId = LOG_START
+        self.header = msgspec.msgpack.encode(ShardHeader())
+        self.rows = {name: bytearray() for name in ROWS}
+        self.records: dict[str, dict[Any, bytes]] = {name: {} for name in RECORDS}
+
+    def keep(self, state: ShardState) -> None:
+        """Write what has changed, and nothing else."""
+        changes = state.take_changes()
+        self.position, self.header = state.position, pack(changes.header)
+        for name, (kept, written) in {name: (self.rows[name], changes.rows[name]) for name in ROWS}.items():
+            size = ROWS[name].itemsize
+            kept.extend(bytes(max(0, (int(written.index.max(initial=-1)) + 1) * size - len(kept))))
+            for index, row in zip(written.index.tolist(), written.rows, strict=True):
+                kept[index * size : (index + 1) * size] = row.tobytes()
+        for name, records in changes.records.items():
+            for key, record in records.items():
+                if record is None:
+                    self.records[name].pop(key, None)
+                else:
+                    self.records[name][key] = pack(record)
+
+    def load(self) -> StoredShard:
+        """The shard as it was kept."""
+        rows = {name: np.frombuffer(bytes(self.rows[name]), ROWS[name]) for name in ROWS}
+        records = {
+            name: {
+                key: msgspec.msgpack.decode(kept, type=RECORDS[name][1])
+                for key, kept in sorted(self.records[name].items(), reverse=True)
+            }
+            for name in RECORDS
+        }
+        header = msgspec.msgpack.decode(self.header, type=ShardHeader)
+        return StoredShard(self.shard, self.position, header, rows, records)
+
+    def bytes(self) -> dict[str, Any]:
+        """Everything kept, to be compared byte for byte."""
+        rows = {name: bytes(kept) for name, kept in self.rows.items()}
+        return {"position": self.position, "header": self.header, **rows, **self.records}
+
+
+def lived(entries: Entries, cuts: Iterable[int] = (), *, reload: bool = False) -> tuple[Shelf, list[Effects]]:
+    """Fold a history, cut before these entries, and keep what each cut ends with; `reload`: as after a crash at each cut."""
+    shelf, effects = Shelf(), []
+    state = ShardState.of(shelf.load())
+    edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(entries)}), len(entries)]
+    for start, end in pairwise(edges):
+        state, caused = fold(state, entries[start:end])
+        effects += caused
+        shelf.keep(state)
+        if reload:
+            state = ShardState.of(shelf.load())
+    return shelf, effects
+
+
+def effect_bytes(effects: Iterable[Effects]) -> list[list[Any]]:
+    """What each entry's effects write to a store."""
+    nothing = Changes(ShardHeader(), {}, {})
+    return [commit_of(0, LOG_START, effect.entry, nothing, [effect], {}).arguments for effect in effects]
+
+
+def all_postings(effects: Iterable[Effects]) -> np.ndarray:
+    """The postings of all effects, in order."""
+    found = [effect.postings for effect in effects if effect.postings is not None]
+    return np.concatenate([np.empty(0, POSTING), *found])

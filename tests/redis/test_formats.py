@@ -1,0 +1,525 @@
+import contextlib
+import dataclasses
+import json
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.redis.formats import FormatError, alarm_message, decode_fact, encode_fact, key_bytes, key_value, pack
+from domain import effects, facts, state
+from domain.effects import POSTING, QUARANTINED, USAGE, Alarm, Command, Outcome
+from domain.facts import AlarmTerms, Place, ReadingBlock
+from domain.state import ACCOUNT, ACCOUNT_TERMS, METER, METER_TERMS
+from domain.words import AlarmKind, AlarmState, Commodity, Reason, Stage, Supply
+
+ID = "01JGFJJZ000000000000000001"
+PLACE = Place(site="s", building="b", floor="1", room="101")
+MAX = 2**63 - 1
+
+# What facts, records, blocks and rows are in bytes. Stores in the field hold these: a change needs a new version, and the
+# old one read as well.
+FACTS = [
+    (facts.Ticked(at=1735689600000), "81a26174cf000001941f297c00"),
+    (
+        facts.TariffPublished(at=1, id=ID, tariff="flat", document="[x]"),
+        "84a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a6746172696666a4666c6174a8646f63756d656e74a35b785d",
+    ),
+    (
+        facts.AccountOpened(at=1, id=ID, account="A1", currency="CNY", name="王", place=PLACE),
+        "87a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a76163636f756e74a24131a863757272656e6379a3434e59a46e616d65a3e78e8ba5706c61636584a473697465a173a86275696c64696e67a162a5666c6f6f72a131a4726f6f6da3313031a6616c61726d7388a36c6f77ce01312d00a770726574726970ce004c4b40a76172726561727300aa68797374657265736973ce0007a120a97265636f6e6e656374ce000f4240ab6d61785f62616c616e6365cf000009184e72a000a97265706561745f6d73ce00dbba00aa7265706561745f6d617803",
+    ),
+    (
+        facts.MeterInstalled(
+            at=1,
+            id=ID,
+            meter=123456789012,
+            account="A1",
+            commodity=Commodity.WATER,
+            tariff="flat",
+            profile="p",
+            modulus=100000000,
+            rated_per_hour=8000,
+            ratio=2,
+            opening_register=7,
+            switchable=False,
+        ),
+        "8ca2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d65746572cf0000001cbe991a14a76163636f756e74a24131a9636f6d6d6f6469747901a6746172696666a4666c6174a770726f66696c65a170a76d6f64756c7573ce05f5e100ae72617465645f7065725f686f7572cd1f40a5726174696f02b06f70656e696e675f726567697374657207aa73776974636861626c65c2",
+    ),
+    (
+        facts.RechargeOrdered(
+            at=1, id=ID, account="A1", amount_micros=12500000, currency="CNY", channel="wechat", note="n"
+        ),
+        "87a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a76163636f756e74a24131ad616d6f756e745f6d6963726f73ce00bebc20a863757272656e6379a3434e59a76368616e6e656ca6776563686174a46e6f7465a16e",
+    ),
+    (
+        facts.RefundOrdered(at=1, id=ID, account="A1", amount_micros=1, currency="CNY"),
+        "87a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a76163636f756e74a24131ad616d6f756e745f6d6963726f7301a863757272656e6379a3434e59a76368616e6e656ca0a46e6f7465a0",
+    ),
+    (
+        facts.ControlOrdered(at=1, id=ID, meter=5, wanted=Supply.OFF, until=9, operator="o", note="n"),
+        "87a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d6574657205a677616e74656401a5756e74696c09a86f70657261746f72a16fa46e6f7465a16e",
+    ),
+    (
+        facts.CommandReported(at=1, meter=5, epoch=3, stage=Stage.VERIFIED, seen=Supply.ON, detail="d"),
+        "86a2617401a56d6574657205a565706f636803a57374616765a87665726966696564a47365656e02a664657461696ca164",
+    ),
+    (
+        facts.ReadingRefused(at=1, source="f.csv", line=3, text="x", reason="number", meter=5, usage=9),
+        "87a2617401a6736f75726365a5662e637376a46c696e6503a474657874a178a6726561736f6ea66e756d626572a56d6574657205a5757361676509",
+    ),
+]
+
+RECORDS = [
+    (
+        state.ShardHeader(
+            now=1, posting_sequence=2, chain=bytes(range(32)), pruned_day=3, classes=(1,) * 12, usage=(4, 5)
+        ),
+        "86a36e6f7701b0706f7374696e675f73657175656e636502a5636861696ec420000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1faa7072756e65645f64617903a7636c61737365739c010101010101010101010101a57573616765920405",
+    ),
+    (
+        state.AccountRecord(
+            row=1, account="A1", currency="CNY", name="王", place=PLACE, alarms=AlarmTerms(), opened_at=1, meters=(5, 6)
+        ),
+        "88a3726f7701a76163636f756e74a24131a863757272656e6379a3434e59a46e616d65a3e78e8ba5706c61636584a473697465a173a86275696c64696e67a162a5666c6f6f72a131a4726f6f6da3313031a6616c61726d7388a36c6f77ce01312d00a770726574726970ce004c4b40a76172726561727300aa68797374657265736973ce0007a120a97265636f6e6e656374ce000f4240ab6d61785f62616c616e6365cf000009184e72a000a97265706561745f6d73ce00dbba00aa7265706561745f6d617803a96f70656e65645f617401a66d6574657273920506",
+    ),
+    (
+        state.MeterRecord(
+            row=1,
+            meter=5,
+            account="A1",
+            commodity=Commodity.WATER,
+            tariff="flat",
+            profile="p",
+            modulus=100,
+            rated_per_hour=8,
+            ratio=2,
+            switchable=True,
+            installed_at=1,
+        ),
+        "8ba3726f7701a56d6574657205a76163636f756e74a24131a9636f6d6d6f6469747901a6746172696666a4666c6174a770726f66696c65a170a76d6f64756c757364ae72617465645f7065725f686f757208a5726174696f02aa73776974636861626c65c3ac696e7374616c6c65645f617401",
+    ),
+    (
+        state.TariffRecord(row=1, tariff="flat", document="[x]"),
+        "83a3726f7701a6746172696666a4666c6174a8646f63756d656e74a35b785d",
+    ),
+    (
+        state.KeptOutcome(content=bytes(16), outcome=Outcome(id=ID, kind="recharge_ordered", at=1)),
+        "82a7636f6e74656e74c41000000000000000000000000000000000a76f7574636f6d6589a26964ba30314a47464a4a5a303030303030303030303030303030303031a46b696e64b072656368617267655f6f726465726564a2617401a77265667573616ca0a76163636f756e74a0a56d6574657200ad616d6f756e745f6d6963726f7300ae62616c616e63655f6d6963726f7300a664657461696ca0",
+    ),
+    (
+        state.QuarantineCase(meter=5, reason="jump", since=1, last=2, count=3, baseline=4, register=6, usage=7),
+        "88a56d6574657205a6726561736f6ea46a756d70a573696e636501a46c61737402a5636f756e7403a8626173656c696e6504a8726567697374657206a5757361676507",
+    ),
+    (
+        state.OpenCommand(
+            meter=5, epoch=1, wanted=Supply.OFF, reason=Reason.ARREARS, stage="queued", at=1, expires_at=2, attempt=1
+        ),
+        "8ba56d6574657205a565706f636801a677616e74656401a6726561736f6e01a57374616765a6717565756564a2617401aa657870697265735f617402a7617474656d707401a872657472795f617400a664657461696ca0a7616c61726d6564c2",
+    ),
+    (
+        state.Forced(meter=5, wanted=Supply.ON, until=9, operator="o", note="n", id=ID),
+        "86a56d6574657205a677616e74656402a5756e74696c09a86f70657261746f72a16fa46e6f7465a16ea26964ba30314a47464a4a5a303030303030303030303030303030303031",
+    ),
+    (
+        Alarm(
+            id="1",
+            kind=AlarmKind.BALANCE_LOW,
+            state=AlarmState.RAISED,
+            at=1,
+            account="A1",
+            meter=5,
+            balance=-1,
+            threshold=2,
+            repeat=3,
+            reason="r",
+        ),
+        "8aa26964a131a46b696e64ab62616c616e63655f6c6f77a57374617465a6726169736564a2617401a76163636f756e74a24131a56d6574657205a762616c616e6365ffa97468726573686f6c6402a672657065617403a6726561736f6ea172",
+    ),
+    (
+        Command(
+            meter=5,
+            epoch=1,
+            wanted=Supply.OFF,
+            reason=Reason.ARREARS,
+            stage=Stage.QUEUED,
+            at=1,
+            expires_at=2,
+            attempt=1,
+        ),
+        "88a56d6574657205a565706f636801a677616e74656401a6726561736f6e01a57374616765a6717565756564a2617401aa657870697265735f617402a7617474656d707401",
+    ),
+    (
+        Outcome(
+            id=ID,
+            kind="refund_ordered",
+            at=1,
+            refusal="unknown_account",
+            account="A1",
+            meter=5,
+            amount_micros=2,
+            balance_micros=-3,
+            detail="d",
+        ),
+        "89a26964ba30314a47464a4a5a303030303030303030303030303030303031a46b696e64ae726566756e645f6f726465726564a2617401a77265667573616caf756e6b6e6f776e5f6163636f756e74a76163636f756e74a24131a56d6574657205ad616d6f756e745f6d6963726f7302ae62616c616e63655f6d6963726f73fda664657461696ca164",
+    ),
+]
+
+BLOCKS = [
+    (
+        (),
+        "02000000000000000100000000000000ff0fa5d4e8000000007c291f9401000060662a1f940100000000000000000000ffffffffffffff7f",
+    ),
+    (
+        ("power",),
+        "02000000010000000100000000000000ff0fa5d4e8000000007c291f9401000060662a1f940100000000000000000000ffffffffffffff7f640000000000000038ffffffffffffff",
+    ),
+    (
+        ("status",),
+        "02000000020000000100000000000000ff0fa5d4e8000000007c291f9401000060662a1f940100000000000000000000ffffffffffffff7f03000000000000000000000000000000",
+    ),
+    (
+        ("bands",),
+        "02000000040000000100000000000000ff0fa5d4e8000000007c291f9401000060662a1f940100000000000000000000ffffffffffffff7f0100000000000000020000000000000003000000000000000400000000000000050000000000000006000000000000000700000000000000080000000000000009000000000000000a00000000000000",
+    ),
+    (
+        ("power", "status"),
+        "02000000030000000100000000000000ff0fa5d4e8000000007c291f9401000060662a1f940100000000000000000000ffffffffffffff7f640000000000000038ffffffffffffff03000000000000000000000000000000",
+    ),
+    (
+        ("power", "bands"),
+        "02000000050000000100000000000000ff0fa5d4e8000000007c291f9401000060662a1f940100000000000000000000ffffffffffffff7f640000000000000038ffffffffffffff0100000000000000020000000000000003000000000000000400000000000000050000000000000006000000000000000700000000000000080000000000000009000000000000000a00000000000000",
+    ),
+    (
+        ("status", "bands"),
+        "02000000060000000100000000000000ff0fa5d4e8000000007c291f9401000060662a1f940100000000000000000000ffffffffffffff7f030000000000000000000000000000000100000000000000020000000000000003000000000000000400000000000000050000000000000006000000000000000700000000000000080000000000000009000000000000000a00000000000000",
+    ),
+    (
+        ("power", "status", "bands"),
+        "02000000070000000100000000000000ff0fa5d4e8000000007c291f9401000060662a1f940100000000000000000000ffffffffffffff7f640000000000000038ffffffffffffff030000000000000000000000000000000100000000000000020000000000000003000000000000000400000000000000050000000000000006000000000000000700000000000000080000000000000009000000000000000a00000000000000",
+    ),
+]
+
+PACKED = [
+    (
+        "POSTING",
+        "0100000000000000020000000000000003000000040005000600000000000000070000000000000008000000090000000a000000000000000b00000000000000",
+    ),
+    ("USAGE", "01000000000000000200000003000000040000000000000005000000000000000600000007080900"),
+    ("QUARANTINED", "01000000000000000200000000000000030000000000000004000000000000000506070008000000"),
+    ("ACCOUNT", "010000000000000002000000030405060700000000000000"),
+    (
+        "ACCOUNT_TERMS",
+        "01000000000000000200000000000000030000000000000004000000000000000500000000000000060000000000000007000000000000000800000000000000",
+    ),
+    (
+        "METER",
+        "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000070000000000000008000000090000000a0000000b0000000c0000000d0000000e000f1011121314",
+    ),
+    ("METER_TERMS", "01000000000000000200000000000000030000000000000004000000050000000600070809000000"),
+]
+
+
+def fields_of(kind, version, body):
+    """A log entry's fields as the server returns them."""
+    return {b"k": kind.encode(), b"v": str(version).encode(), b"b": body}
+
+
+def as_read(fields):
+    """What a log entry's fields are when they come back from the server."""
+    return {key.encode(): value.encode() if isinstance(value, str) else value for key, value in fields.items()}
+
+
+@pytest.mark.parametrize(("fact", "body"), FACTS, ids=lambda value: type(value).__name__)
+def test_a_fact_keeps_its_bytes(fact, body):
+    """A fact is written as it always was, and what was written once is read as the same fact."""
+    fields = encode_fact(fact)
+
+    assert fields == {"k": fact.KIND, "v": "1", "b": bytes.fromhex(body)}
+    assert decode_fact(fields_of(fact.KIND, 1, bytes.fromhex(body))) == fact
+
+
+def test_every_kind_of_fact_has_golden_bytes():
+    """A new kind of fact, or a new version, gets golden bytes with it."""
+    golden = {(type(fact).KIND, type(fact).VERSION) for fact, _ in FACTS}
+
+    assert golden == {(kind.KIND, kind.VERSION) for kind in facts.RECORDS}
+    assert (ReadingBlock.KIND, ReadingBlock.VERSION) == ("readings", 1)
+
+
+OPTIONAL = {
+    "power": np.array([100, -200], np.int64),
+    "status": np.array([3, 0], np.int64),
+    "bands": np.array([[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]], np.int64),
+}
+
+
+def block_of(*optional):
+    """Two readings with some of the optional columns."""
+    return ReadingBlock(
+        meter=np.array([1, 999_999_999_999], np.int64),
+        time=np.array([1_735_689_600_000, 1_735_689_660_000], np.int64),
+        register=np.array([0, MAX], np.int64),
+        **{name: OPTIONAL[name] for name in optional},
+    )
+
+
+def same_block(one, other):
+    """Whether two blocks have the same columns, with the same values."""
+    pairs = [(getattr(one, field.name), getattr(other, field.name)) for field in dataclasses.fields(ReadingBlock)]
+    return all(
+        (left is None) == (right is None) and (left is None or np.array_equal(left, right)) for left, right in pairs
+    )
+
+
+@pytest.mark.parametrize(
+    ("optional", "body"), BLOCKS, ids=lambda value: "+".join(value) if value and isinstance(value, tuple) else ""
+)
+def test_a_reading_block_keeps_its_bytes(optional, body):
+    """A block is written as it always was, with each choice of optional columns, and read as the same block."""
+    block = block_of(*optional)
+
+    assert encode_fact(block) == {"k": "readings", "v": "1", "b": bytes.fromhex(body)}
+    assert same_block(decode_fact(fields_of("readings", 1, bytes.fromhex(body))), block)
+
+
+int64 = st.integers(-(2**63), MAX)
+
+
+@st.composite
+def blocks(draw):
+    """Any reading block, the empty one too."""
+    n = draw(st.integers(0, 6))
+
+    def column(width=1):
+        return np.array(draw(st.lists(int64, min_size=n * width, max_size=n * width)), np.int64)
+
+    return ReadingBlock(
+        column(),
+        column(),
+        column(),
+        power=column() if draw(st.booleans()) else None,
+        status=column() if draw(st.booleans()) else None,
+        bands=column(5).reshape(n, 5) if draw(st.booleans()) else None,
+    )
+
+
+@given(blocks())
+def test_a_block_comes_back_as_it_was(block):
+    """Any block, whatever columns it has and however many readings, is read as it was written."""
+    assert same_block(decode_fact(as_read(encode_fact(block))), block)
+
+
+def any_of(kind):
+    """Any record of a kind."""
+    return st.builds(kind, **{field.name: any_value(field.type) for field in msgspec.structs.fields(kind)})
+
+
+def any_value(kind):
+    """Any value of a field's type that fits MessagePack."""
+    if kind is int:
+        return int64
+    if kind == tuple[int, ...]:
+        return st.lists(int64, max_size=5).map(tuple)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return any_of(kind)
+    return st.none() | int64 if kind == int | None else st.from_type(kind)
+
+
+@given(st.one_of([any_of(kind) for kind in facts.RECORDS]))
+def test_a_fact_comes_back_as_it_was(fact):
+    """Any fact is read as it was written."""
+    assert decode_fact(as_read(encode_fact(fact))) == fact
+
+
+@given(blocks(), st.data())
+def test_a_block_cut_short_is_refused(block, data):
+    """A block that lost or gained bytes is never read as a smaller one."""
+    body = encode_fact(block)["b"]
+    cut = data.draw(st.integers(0, len(body) - 1))
+
+    for damaged in (body[:cut], body + b"\0"):
+        with pytest.raises(FormatError, match="restore the shard's log from a backup"):
+            decode_fact(fields_of("readings", 1, damaged))
+
+
+@given(st.binary(max_size=60), st.sampled_from(["readings", *(kind.KIND for kind in facts.RECORDS)]))
+def test_no_damage_is_another_error(body, kind):
+    """Whatever bytes are in an entry, reading it gives a fact or a FormatError."""
+    with contextlib.suppress(FormatError):
+        decode_fact(fields_of(kind, 1, body))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {b"k": b"ticked"}, {b"k": b"\xff", b"v": b"1", b"b": b""}, {b"k": b"ticked", b"v": b"one", b"b": b""}],
+    ids=["empty", "half", "not-utf-8", "not-a-version"],
+)
+def test_what_is_no_entry_is_refused(fields):
+    """An entry that somebody else put into the log is refused, with what to do."""
+    with pytest.raises(FormatError, match=r"not a log entry.*restore the shard's log from a backup"):
+        decode_fact(fields)
+
+
+def test_a_record_with_a_field_missing_names_it():
+    """A damaged record is refused by kind, version and field."""
+    with pytest.raises(FormatError, match=r"kind 'ticked' version 1: .*`at`.*restore"):
+        decode_fact(fields_of("ticked", 1, msgspec.msgpack.encode({})))
+
+
+def test_columns_of_a_later_release_are_refused():
+    """A block with a column that this release does not know is not read without it."""
+    body = (0).to_bytes(4, "little") + (8).to_bytes(4, "little")
+
+    with pytest.raises(FormatError, match="columns 8"):
+        decode_fact(fields_of("readings", 1, body))
+
+
+@pytest.mark.parametrize(("kind", "version"), [("readings", 2), ("ticked", 2), ("meter_replaced", 1)])
+def test_a_fact_of_a_later_release_is_refused(kind, version):
+    """A kind or version that this release does not know stops it, and the message says to update."""
+    with pytest.raises(FormatError, match=f"kind '{kind}' version {version}: written by a later release.*Update"):
+        decode_fact(fields_of(kind, version, b"\x80"))
+
+
+@pytest.mark.parametrize(("record", "packed"), RECORDS, ids=lambda value: type(value).__name__)
+def test_a_record_keeps_its_bytes(record, packed):
+    """Records of state and effects are written as they always were, and read as the same."""
+    assert pack(record).hex() == packed
+    assert msgspec.msgpack.decode(bytes.fromhex(packed), type=type(record)) == record
+
+
+def test_every_record_has_golden_bytes():
+    """A new kind of record gets golden bytes with it."""
+    golden = {type(record) for record, _ in RECORDS}
+
+    assert golden == {record for _, record in state.RECORDS.values()} | {state.ShardHeader, Alarm, Command, Outcome}
+
+
+@pytest.mark.parametrize(
+    "record", [*(record for _, record in state.RECORDS.values()), state.ShardHeader, effects.Alarm, effects.Outcome]
+)
+def test_a_record_comes_back_as_it_was(record):
+    """Any record is read as it was written."""
+
+    @given(any_of(record))
+    def comes_back(value):
+        assert msgspec.msgpack.decode(pack(value), type=record) == value
+
+    comes_back()
+
+
+@given(st.text() | st.binary() | int64)
+def test_a_key_comes_back_as_it_was(value):
+    """The key of a record is read from its hash field as it was written."""
+    assert key_value(type(value), key_bytes(value)) == value
+
+
+ROWS = {
+    "POSTING": (
+        POSTING,
+        64,
+        "sequence:0 at:8 account:16 debit:20 credit:22 amount:24 meter:32 day:40 pad:44 order_high:48 order_low:56",
+    ),
+    "USAGE": (USAGE, 40, "meter:0 start:8 day:12 usage:16 cost_micros:24 cost_picos:32 band:36 estimated:37 pad:38"),
+    "QUARANTINED": (QUARANTINED, 40, "meter:0 time:8 register:16 baseline:24 metering:32 pad1:33 pad2:34 pad3:36"),
+    "ACCOUNT": (ACCOUNT, 24, "balance:0 balance_picos:8 level:12 repeats:13 tripped:14 settled:15 alarmed_at:16"),
+    "ACCOUNT_TERMS": (
+        ACCOUNT_TERMS,
+        64,
+        "low:0 pretrip:8 arrears:16 hysteresis:24 reconnect:32 max_balance:40 repeat_ms:48 repeat_max:56",
+    ),
+    "METER": (
+        METER,
+        88,
+        (
+            "time:0 register:8 suspect:16 window_usage:24 window_cost:32 day_usage:40 day_cost:48 window_start:56 day:60 window_picos:64"
+            " day_picos:68 power:72 epoch:76 status:80 wanted:82 reason:83 seen:84 window_band:85 window_estimated:86 held:87"
+        ),
+    ),
+    "METER_TERMS": (
+        METER_TERMS,
+        40,
+        "number:0 modulus:8 rated_per_hour:16 account:24 ratio:28 tariff:32 commodity:34 switchable:35 pad:36",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_keeps_its_layout(name):
+    """Packed rows have the size and the fields that stores and archives were written with, without holes."""
+    dtype, size, layout = ROWS[name]
+    fields = [(field, *dtype.fields[field]) for field in dtype.names]
+
+    assert dtype.itemsize == size
+    assert " ".join(f"{field}:{offset}" for field, _, offset in fields) == layout
+    assert sum(kind.itemsize for _, kind, _ in fields) == size
+    assert all(kind.byteorder in "<|" or kind.newbyteorder("<") == kind for _, kind, _ in fields)
+
+
+def numbered(dtype):
+    """A row whose fields count from 1."""
+    return np.array([tuple(range(1, len(dtype.names) + 1))], dtype)
+
+
+@pytest.mark.parametrize(("name", "packed"), PACKED)
+def test_a_row_keeps_its_bytes(name, packed):
+    """A row is written as it always was, little-endian whatever the machine."""
+    assert numbered(ROWS[name][0]).tobytes().hex() == packed
+
+
+def test_an_alarm_message_keeps_its_words():
+    """The JSON that consumers get has these names, decimal strings and times; version 1."""
+    alarm = Alarm(
+        id="03-1735689600000-0-0",
+        kind=AlarmKind.BALANCE_LOW,
+        state=AlarmState.RAISED,
+        at=1_735_689_600_007,
+        account="A1",
+        meter=5,
+        balance=19_500_000,
+        threshold=20_000_000,
+        repeat=1,
+    )
+    record = state.AccountRecord(
+        row=0, account="A1", currency="CNY", name="王", place=PLACE, alarms=AlarmTerms(), opened_at=1
+    )
+
+    assert json.loads(json.dumps(alarm_message(alarm, record))) == {
+        "v": 1,
+        "id": "03-1735689600000-0-0",
+        "kind": "balance_low",
+        "state": "raised",
+        "at": "2025-01-01T00:00:00.007Z",
+        "site": "s",
+        "building": "b",
+        "room": "101",
+        "account": "A1",
+        "meter": "000000000005",
+        "currency": "CNY",
+        "balance": "19.50",
+        "threshold": "20.00",
+        "repeat": 1,
+        "reason": "",
+        "cleared": False,
+        "text": {
+            "zh": "b 101 告警：余额不足，余额 19.50 CNY",
+            "en": "b 101: alarm, balance low, balance 19.50 CNY",
+        },
+    }
+
+
+def test_an_alarm_of_no_account_has_its_meter():
+    """An alarm whose account is not known still says which meter, and has every name."""
+    alarm = Alarm(id="1", kind=AlarmKind.QUARANTINE, state=AlarmState.CLEARED, at=0, meter=5, reason="unknown_meter")
+
+    message = alarm_message(alarm, None)
+
+    assert (message["site"], message["account"], message["meter"]) == ("", "", "000000000005")
+    assert message["cleared"] is True
+    assert (
+        message["text"]["en"]
+        == "000000000005: alarm cleared, readings held for a person to decide, meter 000000000005 (unknown_meter)"
+    )
