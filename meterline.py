@@ -6,8 +6,6 @@ from importlib import import_module
 import structlog
 import typer
 
-from connectors.processes import end_with_parent
-
 COMMANDS = {
     "demo": "commands.demo",
     "up": "commands.up",
@@ -40,7 +38,6 @@ def app_of(names: list[str]) -> typer.Typer:
 
 def main() -> None:
     """Run the command of `sys.argv`."""
-    end_with_parent()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     asked = [name for name in sys.argv[1:2] if name in COMMANDS]
     app_of(asked or list(COMMANDS))()

@@ -26,7 +26,7 @@ ELECTRICITY_PROFILES = (
     "acrel-ddsy1352",
     "sfere-prepaid",
 )
-FIRST_PAYMENTS = (200_000, 400_000, 700_000, 1_000_000, 2_000_000, 5_000_000, 12_000_000, 30_000_000)
+FIRST_PAYMENTS = (60_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000, 12_000_000, 30_000_000)
 """Micros: some tenants have paid little, so that the demo has something to show."""
 
 _ACCOUNT = """\

@@ -1,12 +1,10 @@
 """Child processes: started, watched, started again with growing pauses, and ended in order.
 
-A child writes to a log file of its own. It learns its parent's process id from `METERLINE_PARENT` and ends with it, so
-that even a killed supervisor leaves nothing running (`end_with_parent`; Linux only, elsewhere children must be ended).
+A child writes to a log file of its own. On Linux it ends with the process that started it, so that even a killed
+supervisor leaves nothing running; elsewhere the children of a killed supervisor must be ended by hand.
 """
 
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,21 +12,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PARENT_VARIABLE = "METERLINE_PARENT"
 PAUSE_FIRST_SECONDS, PAUSE_MAX_SECONDS = 0.5, 30.0
 STEADY_SECONDS = 60.0
 """A child that has run this long is started again at once when it ends."""
-_PR_SET_PDEATHSIG = 1
+_ENDS_WITH_PARENT = """\
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
-def end_with_parent() -> None:
-    """In a child: be killed when the parent dies."""
-    parent = os.environ.get(PARENT_VARIABLE)
-    if not parent or not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):
-        sys.exit("the process that started this one is gone")
+def ending_with_parent(command: Sequence[str]) -> list[str]:
+    """A command line that becomes `command` (its first word a path) and gets SIGTERM when this process dies."""
+    if not sys.platform.startswith("linux"):
+        return list(command)
+    return [sys.executable, "-I", "-S", "-c", _ENDS_WITH_PARENT, str(os.getpid()), *command]
 
 
 @dataclass
@@ -48,10 +47,10 @@ class Child:
     def start(self) -> None:
         """Start it; its output goes to the end of its log file."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, **self.environment, PARENT_VARIABLE: str(os.getpid())}
+        environment = {**os.environ, **self.environment}
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
-                self.command,
+                ending_with_parent(self.command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

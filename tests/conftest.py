@@ -1,5 +1,6 @@
 """Fixtures that several suites share: a real server in a throw-away directory, a store on it, and a settling thread."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,3 +58,12 @@ def settling(store: Store, store_url: str) -> Iterator[threading.Event]:
     stop.set()
     thread.join()
     own.close()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port on loopback that nobody listens at just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

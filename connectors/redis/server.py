@@ -20,7 +20,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -29,6 +29,7 @@ from urllib.parse import quote
 import msgspec
 import redis
 
+from connectors.processes import ending_with_parent
 from connectors.redis.errors import StoreError
 from connectors.redis.store import connection_options
 
@@ -174,6 +175,10 @@ class EmbeddedServer:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        folder = Path(self.access.socket).parent
+        if folder != (self.data / "redis").resolve():
+            with suppress(OSError):  # Another server of this directory may have started since.
+                folder.rmdir()
 
 
 def _locked(data: Path) -> IO[str]:
@@ -185,16 +190,19 @@ def _locked(data: Path) -> IO[str]:
         owner = lock.read().strip() or "starting"
         lock.close()
         raise ServerError(
-            f"{data} is in use: its server is process {owner}. Stop the Meterline that started it (or, if that was killed, this process), or choose another --data"
+            f"{data} is in use: its server is process {owner}. Stop the Meterline that started it, or choose another --data"
         ) from None
     return lock
 
 
 def _spawned(program: Path, configuration: Path, lock: IO[str]) -> subprocess.Popen[bytes]:
-    """Start the server with a copy of the lock of its own."""
+    """Start the server with a copy of the lock of its own; it ends with this process."""
     try:
+        if not os.access(program, os.X_OK):
+            raise FileNotFoundError(f"{program} is no program")
+        command = ending_with_parent([str(program), str(configuration)])
         return subprocess.Popen(  # noqa: S603 - our own program, or the caller's
-            [program, configuration], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[lock.fileno()],
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[lock.fileno()],
             start_new_session=True,
         )  # fmt: skip
     except OSError as error:

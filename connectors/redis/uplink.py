@@ -20,7 +20,7 @@ from domain.state import OpenCommand
 from domain.words import Stage
 
 COMMAND_POLL_SECONDS = 0.05
-ASK_AGAIN_SECONDS = 30.0
+ASK_AGAIN_SECONDS = 5.0
 """How long a meter that no account owns is taken as unknown before it is looked up again."""
 
 

@@ -607,10 +607,10 @@ def test_less_than_a_micro_is_carried_to_the_next_day():
 
 
 def test_the_clock_may_be_behind_the_first_reading():
-    """A meter opened at ten; the tick of half past ten looks back at half past nine, before there was anything."""
+    """A meter was opened at eight by its own clock; ticks of two days and of half an hour before close nothing and break nothing."""
     home = Home()
 
-    told = [home.ticks(EIGHT + minutes * MINUTE_MS) for minutes in (-2 * 24 * 60, 1, 30, 59, 61)]
+    told = [home.ticks(EIGHT + minutes * MINUTE_MS) for minutes in (-2 * 24 * 60, -30, 1, 30, 61)]
 
     assert [effects.usage for effects in told] == [None] * 5
 

@@ -107,24 +107,26 @@ def test_a_forbidden_write_leaves_nothing_half_done(store, server):
     commit = first_commit(store)
     commit.publish(ALARM_CHANNEL, b"{}")
     folder = server.data / "redis"
-    program = server.process.args[0]
+    program = server.process.args[-2]
     server.stop()
     configuration = folder / "server.conf"
     text = configuration.read_text().replace("~* &* +@all", "~* resetchannels &others +@all")
     configuration.write_text(text)
 
     limited = EmbeddedServer(server.data, server.access, subprocess.Popen([program, configuration]))
-    limited.wait_until_ready()
-    own = Store.open(server.url)
-    with contextlib.closing(redis.Redis.from_url(server.url, **options())) as client:
-        before = everything(client)
+    try:
+        limited.wait_until_ready()
+        with (
+            contextlib.closing(redis.Redis.from_url(server.url, **options())) as client,
+            contextlib.closing(Store.open(server.url)) as own,
+        ):
+            before = everything(client)
+            with pytest.raises(StoreRefused, match="alarms"):
+                own.commit(commit)
+            after = everything(client)
+    finally:
+        limited.stop()
 
-        with pytest.raises(StoreRefused, match="alarms"):
-            own.commit(commit)
-
-        after = everything(client)
-    own.close()
-    limited.stop()
     assert after == before
 
 
@@ -276,7 +278,7 @@ def test_the_script_survives_a_flush_and_a_restart(store, server, client):
     client.close()
 
     server.stop(signal.SIGKILL)
-    again = EmbeddedServer.start(server.data, server.process.args[0])
+    again = EmbeddedServer.start(server.data, server.process.args[-2])
 
     own = Store.open(again.url)
     own.commit(first_commit(own, count=3))
@@ -300,7 +302,7 @@ def test_commits_survive_a_kill_and_a_rewritten_file(store, server, client):
     store.close()
 
     server.stop(signal.SIGKILL)
-    again = EmbeddedServer.start(server.data, server.process.args[0])
+    again = EmbeddedServer.start(server.data, server.process.args[-2])
 
     with contextlib.closing(redis.Redis.from_url(again.url, **options())) as reader:
         after = everything(reader)
