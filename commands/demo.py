@@ -1,12 +1,12 @@
 """`meterline demo`: a street of simulated meters on prepaid credit, on a fast clock, to watch or to check."""
 
 import json
+import os
 import secrets
 import shutil
-import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +15,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.live import Live
 
 from commands.collect import site_of
-from commands.demo_screen import Look, headline, look, screen
+from commands.demo_check import audited, streamed_count, verified, wanted
+from commands.demo_screen import Display, Look, look
 from commands.demo_street import Tenants, first_payments, free_ports, site_text
 from commands.running import Running
 from commands.settle import prepare_kernel
@@ -27,11 +26,8 @@ from commands.shared import failed
 from commands.up import stop_on_signals
 from connectors.clock import EventClock
 from connectors.modbus.simulator import ask
-from connectors.redis.errors import StoreError
-from connectors.redis.store import Store
-from domain.effects import Command
-from domain.words import Stage, Supply
-from flows.audit import Audit, compare
+from connectors.redis.errors import StoreError, StoreUnreachable
+from domain.words import Supply
 
 ZONE = "Asia/Shanghai"
 SHARDS = 4
@@ -53,6 +49,8 @@ def demo(
 ) -> None:
     """Watch a street live on prepaid credit: balances run down, alarms appear, rooms are cut, some pay and come back."""
     stop_on_signals()
+    if os.environ.pop("REDIS_URL", None):
+        typer.echo("REDIS_URL is left alone: the demo has a server of its own")
     folder = data or Path(tempfile.mkdtemp(prefix="meterline-demo-"))
     try:
         report = Demo(folder, rooms, speed, port or free_ports(1)[0]).run(seconds)
@@ -134,31 +132,20 @@ class Demo:
 
     def _watch(self, running: Running, tenants: Tenants, seconds: float) -> bool:
         """Show the street, let tenants hear, and play two faults. Returns whether it was interrupted."""
-        api = f"http://127.0.0.1:{self.port}"
-        console = Console()
         begun = time.monotonic()
-        faults = {0.3: (SILENT, "silent", True), 0.35: (GLITCHING, "glitch", True), 0.6: (SILENT, "silent", False)}
         length = seconds or 60.0
+        faults = {0.3: (SILENT, "silent", True), 0.35: (GLITCHING, "glitch", True), 0.6: (SILENT, "silent", False)}
         try:
-            with (
-                Live(console=console, screen=False, auto_refresh=False, transient=False)
-                if console.is_terminal
-                else ExitStack() as live
-            ):
-                said = 0.0
+            with Display(ZONE, f"http://127.0.0.1:{self.port}") as display:
                 while not seconds or time.monotonic() - begun < seconds:
                     running.watch()
-                    now = look(running.url, running.clock.now_ms())
-                    tenants.hear(now.cut)
                     for due in [due for due in faults if time.monotonic() - begun >= due * length]:
                         meter, fault, is_on = faults.pop(due)
                         ask(self.door, do="fault", meter=meter, fault=fault, on=is_on)
-                    if isinstance(live, Live):
-                        live.update(screen(now, ZONE, api), refresh=True)
-                    elif time.monotonic() - said >= 5:
-                        said = time.monotonic()
-                        sys.stdout.write(headline(now, ZONE, api) + "\n")
-                        sys.stdout.flush()
+                    with suppress(StoreUnreachable):  # The server is being started again; look once it is there.
+                        now = look(running.url, running.clock.now_ms())
+                        tenants.hear(now.cut)
+                        display.show(now)
                     time.sleep(0.5)
         except KeyboardInterrupt:
             return True
@@ -168,16 +155,16 @@ class Demo:
         """Stop all consumption, wait until the street is quiet, and hold the machine against log and meters."""
         ask(self.door, do="freeze", on=True)
         mismatched, now = self._quiet(running)
-        verified = _verified(running.store)
+        switched = verified(running.store)
         return {
             "meters": len(running.site.meters),
             "readings": now.readings,
             "postings": now.postings,
-            "alarms": _count(running.store, "alarms"),
-            "trips_verified": verified[Supply.OFF],
-            "restores_verified": verified[Supply.ON],
+            "alarms": streamed_count(running.store, "alarms"),
+            "trips_verified": switched[Supply.OFF],
+            "restores_verified": switched[Supply.ON],
             "quarantined": now.quarantined,
-            "balance_mismatches": len(self._audit(running.store)),
+            "balance_mismatches": len(audited(running.store)),
             "relay_mismatches": len(mismatched),
         }
 
@@ -189,63 +176,7 @@ class Demo:
             running.wait_until_settled()
             now = look(running.url, running.clock.now_ms())
             relays = ask(self.door, do="relays")["relays"]
-            mismatched = [
-                meter for meter, wanted in _wanted(running.store).items() if relays[f"{meter:012d}"] != wanted
-            ]
+            mismatched = [meter for meter, wanted in wanted(running.store).items() if relays[f"{meter:012d}"] != wanted]
             if (not mismatched and not now.open_commands) or time.monotonic() > deadline:
                 return [f"{meter:012d}" for meter in mismatched], now
             time.sleep(0.3)
-
-    def _audit(self, store: Store) -> list[str]:
-        """Recompute every balance from the log with the audit's own arithmetic."""
-        found = []
-        for shard in range(store.shards):
-            audit = Audit(shard)
-            stored = store.load(shard)
-            position = (0, 0)
-            while position < stored.position and (entries := store.read(shard, position, 500)):
-                for entry, fact in entries:
-                    if entry <= stored.position:
-                        audit.take(entry, fact)
-                position = entries[-1][0]
-            found += compare(audit, stored)
-        for sentence in found:
-            typer.echo(sentence, err=True)
-        return found
-
-
-def _wanted(store: Store) -> dict[int, str]:
-    """What the machine wants of every meter that it has an opinion on: `on` or `off`."""
-    words = {Supply.ON: "on", Supply.OFF: "off"}
-    wanted = {}
-    for shard in range(store.shards):
-        stored = store.load(shard)
-        for number, record in stored.records["meter_records"].items():
-            supply = Supply(int(stored.rows["meters"][record.row]["wanted"]))
-            if supply in words and record.switchable:
-                wanted[number] = words[supply]
-    return wanted
-
-
-def _streamed(store: Store, name: str) -> list[dict[bytes, bytes]]:
-    entries = []
-    for shard in range(store.shards):
-        after = (0, 0)
-        while found := store.stream(name, shard, after):
-            entries += [fields for _, fields in found]
-            after = found[-1][0]
-    return entries
-
-
-def _count(store: Store, name: str) -> int:
-    return sum(len(msgspec.msgpack.decode(fields[b"b"])) for fields in _streamed(store, name))
-
-
-def _verified(store: Store) -> dict[Supply, int]:
-    """How many trips and restores were seen to be done."""
-    counts = {Supply.ON: 0, Supply.OFF: 0}
-    for fields in _streamed(store, "commands"):
-        for command in msgspec.msgpack.decode(fields[b"b"], type=list[Command]):
-            if command.stage == Stage.VERIFIED:
-                counts[command.wanted] += 1
-    return counts

@@ -1,12 +1,15 @@
 """What the demo shows: one look at all shards, as a table for people or a line for programs."""
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Self
 from zoneinfo import ZoneInfo
 
-from rich.console import Group
+from rich.console import Console, Group
+from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +21,7 @@ from domain.units import money_text
 from domain.words import QUARANTINED_FROM, Commodity, Level, Supply
 
 COLUMNS = 4
+LINE_SECONDS = 5.0
 _LEVEL_STYLE = {Level.NONE: "green", Level.LOW: "yellow", Level.PRETRIP: "dark_orange", Level.ARREARS: "red"}
 _SUPPLY_SIGN = {Supply.ON: "●", Supply.OFF: "○", Supply.UNKNOWN: "·"}
 
@@ -31,7 +35,7 @@ class RoomLook:
     level: Level
     tripped: bool
     supplies: tuple[Supply, ...]
-    wanted: tuple[Supply, ...]
+    changing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,35 @@ class Look:
     def cut(self) -> set[str]:
         """Accounts whose supply is cut, and seen to be."""
         return {room.record.account for room in self.rooms if room.tripped and Supply.OFF in room.supplies}
+
+
+class Display:
+    """Shows looks at the street: a live table on a terminal, else a line every few seconds."""
+
+    def __init__(self, zone: str, api: str) -> None:
+        self._zone, self._api = zone, api
+        self._console = Console()
+        self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+        self._said = 0.0
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the last look where it is."""
+        if self._live:
+            self._live.stop()
+
+    def show(self, now: Look) -> None:
+        """Show the street as it is now."""
+        if self._live:
+            self._live.update(screen(now, self._zone, self._api), refresh=True)
+        elif time.monotonic() - self._said >= LINE_SECONDS:
+            self._said = time.monotonic()
+            print(headline(now, self._zone, self._api), flush=True)  # noqa: T201 - for programs that read lines
 
 
 def look(url: str, at_ms: int) -> Look:
@@ -94,7 +127,7 @@ def _rooms(shard: ShardView) -> list[RoomLook]:
                 level=Level(int(row["level"])),
                 tripped=bool(row["tripped"]),
                 supplies=tuple(Supply(int(meter["seen"])) for meter in meters),
-                wanted=tuple(Supply(int(meter["wanted"])) for meter in meters),
+                changing=any(number in shard.commands for number in record.meters),
             )
         )
     return rooms
@@ -123,7 +156,7 @@ def screen(now: Look, zone: str, api: str) -> Group:
         rooms = now.rooms[line::lines]
         table.add_row(*(cell for room in rooms for cell in _cells(room)))
     alarms = Text("\n".join(f"{zh}  ·  {en}" for zh, en in now.alarms) or "none yet", overflow="ellipsis", no_wrap=True)
-    legend = "● on  ○ off  · not seen; first electricity, then water    yellow: low  orange: soon cut  red: in arrears    Ctrl-C ends"
+    legend = "● on  ○ off  · not seen  → being switched; first electricity, then water    yellow: low  orange: soon cut  red: in arrears    Ctrl-C ends"
     return Group(
         Text(headline(now, zone, api), style="bold"),
         table,
@@ -135,6 +168,5 @@ def screen(now: Look, zone: str, api: str) -> Group:
 def _cells(room: RoomLook) -> tuple[Text, Text, Text]:
     style = _LEVEL_STYLE[room.level]
     signs = "".join(_SUPPLY_SIGN[supply] for supply in room.supplies)
-    changing = any(want not in {Supply.UNKNOWN, seen} for want, seen in zip(room.wanted, room.supplies, strict=True))
     balance = f"{money_text(room.balance // 10_000 * 10_000)}"
-    return Text(room.record.account), Text(balance, style), Text(signs + ("→" if changing else ""), style)
+    return Text(room.record.account), Text(balance, style), Text(signs + ("→" if room.changing else ""), style)

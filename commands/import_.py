@@ -1,6 +1,7 @@
 """`meterline import`: readings from a CSV or Parquet file into the log, with nothing dropped in silence."""
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -71,7 +72,9 @@ def import_(
         plan = plan_import(file, _options(options, stated))
         numbers = named_meters(meters) if meters else {}
         with _store(data, scratch=scratch) as (store, is_own):
-            report = _run(store, plan, numbers, _tariff_of(plan, tariff, scratch=scratch), is_own=is_own)
+            report = _run(
+                store, plan, numbers, _tariff_of(plan, tariff, scratch=scratch), is_own=is_own, is_scratch=scratch
+            )
     except (ImportProblem, MistakesError, pydantic.ValidationError, OSError, ValueError) as error:
         raise refused(str(error)) from None
     except StoreError as error:
@@ -94,8 +97,14 @@ def _tariff_of(plan: ImportPlan, tariff: str | None, *, scratch: bool) -> str | 
 def _store(data: Path, *, scratch: bool) -> Iterator[tuple[Store, bool]]:
     """The store to import into, and whether nobody else settles it."""
     with ExitStack() as stack:
+        if (url := os.environ.get("REDIS_URL")) and not scratch:
+            store = Store.open(url)
+            stack.callback(store.close)
+            yield store, False
+            return
         if scratch:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meterline-import-")))
+        is_new = not (data / "redis").is_dir()
         try:
             server = EmbeddedServer.start(data)
         except ServerError:
@@ -106,13 +115,14 @@ def _store(data: Path, *, scratch: bool) -> Iterator[tuple[Store, bool]]:
             yield store, False
             return
         stack.callback(server.stop)
-        is_new = not (data / "redis" / "appendonlydir").is_dir() or scratch
         store = Store.open(server.url, (SCRATCH_SHARDS if scratch else SHARDS_DEFAULT) if is_new else None)
         stack.callback(store.close)
         yield store, True
 
 
-def _run(store: Store, plan: ImportPlan, names: dict[str, int], tariff: str | None, *, is_own: bool) -> ImportReport:
+def _run(
+    store: Store, plan: ImportPlan, names: dict[str, int], tariff: str | None, *, is_own: bool, is_scratch: bool
+) -> ImportReport:
     console = Console(stderr=True)
     for sentence in plan.said:
         console.print(sentence, style="dim", highlight=False)
@@ -128,7 +138,7 @@ def _run(store: Store, plan: ImportPlan, names: dict[str, int], tariff: str | No
             importer.take(chunk)
             progress.advance(task, chunk.rows)
         progress.update(task, description="settling", total=None)
-        report = importer.settle(is_own=is_own)
+        report = importer.settle(is_own=is_own, is_scratch=is_scratch)
     report.seconds = time.monotonic() - begun
     return report
 

@@ -10,6 +10,7 @@ import numpy as np
 from ulid import ULID
 
 from connectors.files.readings import Chunk, ImportPlan
+from connectors.redis.errors import StoreError
 from connectors.redis.store import Store
 from domain.effects import Effects
 from domain.facts import (
@@ -118,14 +119,16 @@ class Importer:
         if len(chunk.block):
             self._latest_ms = max(self._latest_ms, int(chunk.block.time.max()))
 
-    def settle(self, *, is_own: bool) -> ImportReport:
+    def settle(self, *, is_own: bool, is_scratch: bool) -> ImportReport:
         """Fold all of it, or wait until the running settlement has, and report."""
         if is_own:
             settle_once(self._store, heard=self._hear)
-            self._store.append_to_all(Ticked(at=self._latest_ms + 2 * DAY_MS))
-            settle_once(self._store)
         else:
             self._wait()
+        if is_scratch and self._latest_ms:
+            # Nobody's clock runs in a throw-away store: let time pass until every hour and day of the file is closed.
+            self._store.append_to_all(Ticked(at=self._latest_ms + 2 * DAY_MS))
+            settle_once(self._store, heard=self._hear)
         self._report_totals()
         if self._plan.kind == "register":
             self.report.in_file = sum(last - self._first[meter] for meter, last in self._last.items())
@@ -136,7 +139,7 @@ class Importer:
         deadline = time.monotonic() + SETTLED_SECONDS
         while any(self._store.position(shard) < end for shard, end in enumerate(ends)):
             if time.monotonic() > deadline:
-                raise ValueError("the readings are in the log, but nobody settles it: is `meterline up` still running?")
+                raise StoreError("the readings are in the log, but nobody settles it: is `meterline up` still running?")
             time.sleep(0.05)
 
     def _hear(self, facts: list[Fact], effects: list[Effects]) -> None:

@@ -13,7 +13,7 @@ from ulid import ULID
 from connectors.clock import EventClock
 from connectors.files.site import Site, account_facts, meter_facts
 from connectors.processes import Child, meterline_command
-from connectors.redis.errors import StoreError, StoreUnreachable
+from connectors.redis.errors import StoreError
 from connectors.redis.server import EmbeddedServer
 from connectors.redis.store import Store
 from domain.effects import Outcome
@@ -28,8 +28,8 @@ SETTLED_SECONDS = 120.0
 class Clockwork:
     """Appends a `Ticked` to every shard at each minute of event time."""
 
-    def __init__(self, url: str, shards: int, clock: EventClock) -> None:
-        self._url, self._shards, self._clock = url, shards, clock
+    def __init__(self, url: str, clock: EventClock, say: Callable[[str], None]) -> None:
+        self._url, self._clock, self._say = url, clock, say
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
 
@@ -44,16 +44,19 @@ class Clockwork:
             self._thread.join()
 
     def _run(self) -> None:
-        store = Store.open(self._url)
+        store: Store | None = None
         minute = self._clock.now_ms() // MINUTE_MS
         while not self._stop.wait(self._clock.wait_seconds(minute * MINUTE_MS)):
-            now = self._clock.now_ms()
             try:
+                store = store or Store.open(self._url)
+                now = self._clock.now_ms()
                 store.append_to_all(Ticked(at=now))
-            except StoreUnreachable:
-                self._stop.wait(0.2)
-            minute = now // MINUTE_MS + 1
-        store.close()
+                minute = now // MINUTE_MS + 1
+            except StoreError as error:  # Without ticks nothing closes, expires or is tried again: never give up.
+                self._say(f"the clock cannot tick: {error}")
+                self._stop.wait(1.0)
+        if store:
+            store.close()
 
 
 class Running:
@@ -70,11 +73,13 @@ class Running:
 
     def __enter__(self) -> Self:
         """Start the server, unless REDIS_URL names one, and connect."""
-        if "REDIS_URL" not in os.environ:
+        if outside := os.environ.get("REDIS_URL"):
+            self.url = outside
+        else:
             self.server = EmbeddedServer.start(self.data)
-        self.url = self.server.url if self.server else os.environ["REDIS_URL"]
+            self.url = self.server.url
         self.store = Store.open(self.url, self._shards)
-        self._clockwork = Clockwork(self.url, self._shards, self.clock)
+        self._clockwork = Clockwork(self.url, self.clock, self.say)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import typer
+from bytewax.errors import BytewaxRuntimeError
 from bytewax.run import cli_main
 
 from commands.shared import DATA_DEFAULT, DataOption, failed, store_url
@@ -32,5 +33,7 @@ def settle(data: DataOption = DATA_DEFAULT) -> None:
         cli_main(build(lambda: Store.open(url)))  # type: ignore[no-untyped-call]  # bytewax has no types here
     except StoreError as error:
         raise failed(str(error)) from None
-    except KeyboardInterrupt:
-        return
+    except BytewaxRuntimeError as error:
+        if "signal received" in str(error):  # How bytewax reports Ctrl-C.
+            return
+        raise failed(f"settlement stopped: {error.__cause__ or error}") from error

@@ -124,6 +124,7 @@ class MeterRecord(msgspec.Struct, frozen=True, kw_only=True):
     ratio: int
     switchable: bool
     installed_at: int
+    opening_register: int | None = None
 
 
 class TariffRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -129,7 +129,7 @@ def _terms_mistake(terms: AlarmTerms) -> str:
         "low >= pretrip >= arrears": terms.low >= terms.pretrip >= terms.arrears,
         "reconnect >= arrears": terms.reconnect >= terms.arrears,
         "hysteresis >= 0": terms.hysteresis >= 0,
-        "repeat_ms > 0": terms.repeat_ms > 0,
+        "0 < repeat_ms <= 10^12": 0 < terms.repeat_ms <= 10**12,
         "0 <= repeat_max <= 250": 0 <= terms.repeat_max <= 250,
         "amounts within bounds": max(
             abs(terms.low), abs(terms.arrears), abs(terms.reconnect), terms.hysteresis, terms.max_balance
@@ -221,6 +221,7 @@ def _meter_record(state: ShardState, fact: MeterInstalled) -> MeterRecord:
         ratio=fact.ratio,
         switchable=fact.switchable,
         installed_at=known.installed_at if known else fact.at,
+        opening_register=fact.opening_register,
     )
 
 

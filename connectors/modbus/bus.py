@@ -35,6 +35,7 @@ from pymodbus import FramerType
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.exceptions import ConnectionException, ModbusException
 
+from connectors.cancellation import heed_cancellation
 from connectors.modbus.profile import Block, Profile, Write, check_write
 from connectors.modbus.wire import Wire
 
@@ -217,7 +218,7 @@ class Bus:
         try:
             async with asyncio.timeout(self.wire.timeout_ms / 1000 + GRACE_SECONDS):
                 reply = await send(client)
-            _heed_cancellation()
+            heed_cancellation()
         except ConnectionException:
             self.close()
             raise LinkDownError(f"{self.wire.name}: lost the connection to {self.wire.place}") from None
@@ -253,7 +254,7 @@ class Bus:
             client.close()
             raise LinkDownError(f"{self.wire.name}: cannot open {self.wire.place}: {error}") from None
         self._client = client
-        _heed_cancellation()
+        heed_cancellation()
         if not is_open:
             self.close()
             raise LinkDownError(f"{self.wire.name}: no connection to {self.wire.place}")
@@ -275,13 +276,6 @@ class Bus:
         known.asked_at |= asked.asked_at
         self.close()
         self._quiet_until = monotonic() + QUIET_SECONDS
-
-
-def _heed_cancellation() -> None:
-    """Python 3.11's `wait_for`, inside pymodbus, forgets a cancellation that comes together with what it waited for."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _until(moment: float) -> None:

@@ -6,6 +6,8 @@ Reads are of committed state only. Guarantees of `append` are those of `store.St
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,6 +15,7 @@ import msgspec
 import numpy as np
 import redis.asyncio
 
+from connectors.cancellation import heed_cancellation
 from connectors.redis.errors import StoreMismatch
 from connectors.redis.formats import encode_fact
 from connectors.redis.keys import SITE, key, ledger_key
@@ -35,6 +38,14 @@ from domain.state import (
 )
 
 _WAITS = (0.002, 0.004, 0.008, 0.016, 0.03)
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Turn the client library's exceptions into ours, and end when told to."""
+    with translated():
+        yield
+    heed_cancellation()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +107,7 @@ class LiveStore:
     async def open(cls, url: str) -> "LiveStore":
         """Connect to a store that exists. Raises StoreError."""
         client = redis.asyncio.Redis.from_url(url, **connection_options())
-        with translated():
+        with _answered():
             site = cast("dict[bytes, bytes]", await client.hgetall(SITE))
         if not site:
             raise StoreMismatch("the store is empty; start `meterline up` or `meterline import` first, they make it")
@@ -108,12 +119,12 @@ class LiveStore:
 
     async def ping(self) -> None:
         """Raise StoreUnreachable unless the server answers."""
-        with translated():
+        with _answered():
             await self._redis.ping()
 
     async def append(self, shard: int, fact: Fact) -> EntryId:
         """Append one fact to a shard's log. Returns its position."""
-        with translated():
+        with _answered():
             return entry_id((await self._redis.xadd(key("log", shard), encode_fact(fact))).decode())
 
     async def answer(self, shard: int, entry: EntryId, seconds: float) -> Outcome | None:
@@ -121,7 +132,7 @@ class LiveStore:
         deadline = time.monotonic() + seconds
         waits = iter(_WAITS)
         while True:
-            with translated():
+            with _answered():
                 found = await self._redis.xrange(key("outcomes", shard), entry_text(entry), entry_text(entry))
             if found:
                 return msgspec.msgpack.decode(found[0][1][b"b"], type=list[Outcome])[0]
@@ -131,7 +142,7 @@ class LiveStore:
 
     async def outcome(self, account: str, order: bytes) -> Outcome | None:
         """The kept outcome of an order, by the 16 bytes of its id."""
-        with translated():
+        with _answered():
             packed = await self._redis.hget(key("kept_outcomes", shard_of(account, self.shards)), order)
         return msgspec.msgpack.decode(packed, type=KeptOutcome).outcome if packed else None
 
@@ -145,7 +156,7 @@ class LiveStore:
 
     async def accounts(self, shard: int) -> list[AccountView]:
         """All accounts of a shard, in the order in which they were opened."""
-        with translated():
+        with _answered():
             pipe = self._redis.pipeline(transaction=True)
             pipe.hgetall(key("account_records", shard))
             pipe.get(key("accounts", shard))
@@ -161,14 +172,14 @@ class LiveStore:
         numbers = view.record.meters
         if not numbers:
             return []
-        with translated():
+        with _answered():
             found = await self._redis.hmget(key("meter_records", view.shard), [str(number) for number in numbers])
         records = [msgspec.msgpack.decode(packed, type=MeterRecord) for packed in found if packed]
         return [(record, await self._row("meters", view.shard, record.row, METER)) for record in records]
 
     async def locate_meter(self, number: int) -> tuple[int, MeterRecord] | None:
         """The shard and record of a meter, or None: asks every shard, in one round trip."""
-        with translated():
+        with _answered():
             pipe = self._redis.pipeline(transaction=False)
             for shard in range(self.shards):
                 pipe.hget(key("meter_records", shard), str(number))
@@ -194,7 +205,7 @@ class LiveStore:
 
     async def ledger(self, view: AccountView, newest: int, skip: int = 0) -> Rows:
         """Up to `newest` postings of an account (`domain.effects.POSTING`), newest first, after skipping `skip`."""
-        with translated():
+        with _answered():
             packed = await self._redis.lrange(ledger_key(view.shard, view.record.row), -(skip + newest), -(skip + 1))
         return np.frombuffer(b"".join(packed), POSTING)[::-1]
 
@@ -202,7 +213,7 @@ class LiveStore:
         self, shard: int, after: EntryId = LOG_START, count: int = 100
     ) -> list[tuple[EntryId, list[Alarm]]]:
         """Alarm events of a shard after a position, oldest first."""
-        with translated():
+        with _answered():
             found = await self._redis.xrange(key("alarms", shard), "(" + entry_text(after), "+", count)
         return [
             (entry_id(entry.decode()), msgspec.msgpack.decode(fields[b"b"], type=list[Alarm]))
@@ -211,7 +222,7 @@ class LiveStore:
 
     async def newest_alarms(self, count: int) -> list[Alarm]:
         """The newest alarm events of all shards, newest first."""
-        with translated():
+        with _answered():
             pipe = self._redis.pipeline(transaction=False)
             for shard in range(self.shards):
                 pipe.xrevrange(key("alarms", shard), count=count)
@@ -227,7 +238,7 @@ class LiveStore:
     async def account_records(self, accounts: set[str]) -> dict[str, AccountRecord]:
         """Records of some accounts."""
         wanted = sorted(accounts)
-        with translated():
+        with _answered():
             pipe = self._redis.pipeline(transaction=False)
             for account in wanted:
                 pipe.hget(key("account_records", shard_of(account, self.shards)), account)
@@ -241,7 +252,7 @@ class LiveStore:
     async def shard(self, shard: int) -> ShardView:
         """A whole shard, for tables and gauges."""
         names = ("header", "position", "accounts", "meters")
-        with translated():
+        with _answered():
             pipe = self._redis.pipeline(transaction=True)
             for name in names:
                 pipe.get(key(name, shard))
@@ -262,7 +273,7 @@ class LiveStore:
 
     async def totals(self, shard: int) -> ShardTotals:
         """What gauges count, in one transaction."""
-        with translated():
+        with _answered():
             pipe = self._redis.pipeline(transaction=True)
             for name in ("header", "accounts", "meters"):
                 pipe.get(key(name, shard))
@@ -280,7 +291,7 @@ class LiveStore:
 
     async def lags_ms(self) -> list[int]:
         """How long the oldest entry that is not yet folded has waited, for each shard, in ms of the server's time; 0: none waits."""
-        with translated():
+        with _answered():
             pipe = self._redis.pipeline(transaction=False)
             for shard in range(self.shards):
                 pipe.get(key("position", shard))
@@ -304,7 +315,7 @@ class LiveStore:
 
     async def new_commands(self, after: dict[int, EntryId], count: int = 500) -> list[Command]:
         """Commands of all shards after the given positions, which are moved on."""
-        with translated():
+        with _answered():
             pipe = self._redis.pipeline(transaction=False)
             for shard in range(self.shards):
                 pipe.xrange(key("commands", shard), "(" + entry_text(after[shard]), "+", count)
@@ -318,7 +329,7 @@ class LiveStore:
 
     async def last_commands(self) -> dict[int, EntryId]:
         """Position of the newest command of each shard."""
-        with translated():
+        with _answered():
             pipe = self._redis.pipeline(transaction=False)
             for shard in range(self.shards):
                 pipe.xrevrange(key("commands", shard), count=1)
@@ -327,18 +338,18 @@ class LiveStore:
 
     async def _row(self, name: str, shard: int, row: int, dtype: np.dtype[np.void]) -> Any:
         size = dtype.itemsize
-        with translated():
+        with _answered():
             packed = await self._redis.getrange(key(name, shard), row * size, (row + 1) * size - 1)
         return np.frombuffer(packed, dtype)[0]
 
     async def _record(self, name: str, shard: int, field: str) -> Any:
-        with translated():
+        with _answered():
             packed = await self._redis.hget(key(name, shard), field)
         return msgspec.msgpack.decode(packed, type=RECORDS[name][1]) if packed else None
 
     async def _records(self, name: str, shard: int) -> dict[Any, Any]:
         kind, record = RECORDS[name]
-        with translated():
+        with _answered():
             found = cast("dict[bytes, bytes]", await self._redis.hgetall(key(name, shard)))
         decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(record)
         return {

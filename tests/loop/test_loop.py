@@ -54,21 +54,21 @@ gap_ms = 0
 
 
 class FastClock:
-    """Event time at one hour per real second, that a test may also push on."""
+    """Event time that runs `speed` times as fast as life."""
 
-    def __init__(self):
-        self._begun, self._pushed = time.monotonic(), 0
+    def __init__(self, speed):
+        self._begun, self._speed = time.monotonic(), speed
 
     def now_ms(self):
         """Event time: from 1 July 2025, 08:00 in Shanghai."""
-        return 1_751_328_000_000 + self._pushed + int((time.monotonic() - self._begun) * 3_600_000)
+        return 1_751_328_000_000 + int((time.monotonic() - self._begun) * 1_000 * self._speed)
 
 
 class House:
     """One room on a bus with its collector, and the store that a settling thread works on."""
 
-    def __init__(self, store, live, street, clock):
-        self.store, self.live, self.street, self.clock = store, live, street, clock
+    def __init__(self, store, street, clock, counters):
+        self.store, self.street, self.clock, self.counters = store, street, clock, counters
         self.shard = shard_of(ROOM, store.shards)
 
     def pays(self, micros):
@@ -128,10 +128,10 @@ class House:
 
 
 @asynccontextmanager
-async def a_house(store, store_url, unused_port, profile="acrel-ddsy1352", kind="tcp", paid=100_000):
+async def a_house(store, store_url, unused_port, profile="acrel-ddsy1352", kind="tcp", paid=100_000, speed=3_600):
     """A room whose tenant has paid a little, on a street of its own, collected over real sockets."""
     text = SITE.format(port=unused_port, profile=profile, kind=kind)
-    site, clock = parse_site(text, "site.toml", Path(), catalogue()), FastClock()
+    site, clock = parse_site(text, "site.toml", Path(), catalogue()), FastClock(speed)
     at = clock.now_ms()
     shard = shard_of(ROOM, store.shards)
     tariff = TariffPublished(
@@ -144,12 +144,12 @@ async def a_house(store, store_url, unused_port, profile="acrel-ddsy1352", kind=
         store.append(shard, fact)
     street = build_street(site, clock, Scene(seed=3))
     live = await LiveStore.open(store_url)
-    house = House(store, live, street, clock)
+    counters = Collected()
+    house = House(store, street, clock, counters)
     house.pays(paid)
     for fact in meter_facts(site, at):
         store.append(shard, fact)
     await house.until(lambda: METER in house.store.load(shard).records["meter_records"], "the meter installed")
-    counters = Collected()
     async with street.open():
         task = asyncio.create_task(collect(site, RedisUplink(live), clock, counters))
         try:
@@ -198,6 +198,7 @@ def test_a_trip_ordered_while_the_meter_is_silent_is_not_executed_after_the_tena
     async def story():
         async with a_house(store, store_url, free_port, paid=100_000_000) as house:
             house.is_broken("silent", on=True)
+            await house.until(lambda: sum(house.counters.silent_meters.values()), "the silence noticed")
             house.gets_all_back()
             await house.until(lambda: (Supply.OFF, Stage.QUEUED) in house.stages(), "the trip ordered")
 
@@ -218,7 +219,7 @@ def test_a_relay_that_is_stuck_is_never_called_verified(store, store_url, settli
     """The meter acknowledges the trip and its relay stays: no command is verified, and after some attempts an alarm says so."""
 
     async def story():
-        async with a_house(store, store_url, free_port) as house:
+        async with a_house(store, store_url, free_port, paid=1_000, speed=60) as house:
             house.is_broken("stuck", on=True)
             await house.until(lambda: (Supply.OFF, Stage.FAILED) in house.stages(), "the failure")
 
