@@ -18,5 +18,5 @@ bench: $(UV) ## Measure; options: make bench ARGS="settle --meters 100000"
 lock: $(UV) ## Renew uv.lock
 	@$(UV) lock --upgrade
 
-.uv/bin/uv: ## Where there is no uv: a private one, by the Python that is there
-	@$(or $(shell command -v python3.12),$(shell command -v python3.11),python3) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
+.uv/bin/uv: ## Where there is no uv: a private one, by whichever Python works
+	@for python in python3.12 python3.11 python3; do $$python -m venv .uv 2>/dev/null && .uv/bin/pip install --quiet --disable-pip-version-check uv && exit 0; done; echo "install uv, or Python 3.11 or 3.12 with venv" >&2; exit 1
