@@ -1,6 +1,6 @@
 # Each recipe is one line. UV is the uv on PATH, or one put into .uv/ by a private venv or pip.
 UV := $(shell command -v uv || echo .uv/bin/uv)
-RUN := $(UV) run --frozen --quiet
+RUN := $(UV) run --frozen
 .PHONY: demo test check bench lock
 
 demo: $(UV) ## Watch a street live on prepaid credit; options: make demo ARGS="--seconds 45 --json"

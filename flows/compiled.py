@@ -36,7 +36,7 @@ def _cache_folder() -> Path:
 
 def is_ready() -> bool:
     """Whether an earlier run has left compiled code; without it the first readings wait some seconds."""
-    return _cache_folder().is_dir()
+    return any(_cache_folder().rglob("*.nbi"))
 
 
 numba.config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]  # set at import from the environment
