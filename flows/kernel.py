@@ -5,10 +5,13 @@ how the log is cut cannot show. What the machine must look at afterwards comes o
 readings and events.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from domain.effects import POSTING, QUARANTINED, USAGE
 from domain.state import Rows
+from domain.units import HOUR_MS, MINUTE_MS
 from domain.words import Metering, Status, Supply
 from flows.alarms import judge, repeat_is_due
 from flows.compiled import Ints, Row, compiled
@@ -48,11 +51,41 @@ POWER_MAX = 2**31 - 1
 STATUS_BITS = 0xFFFF
 
 
+class Columns(NamedTuple):
+    """A reading block as the kernel takes it, all int64 (n,); `power` and `status` may be empty."""
+
+    meter: Ints
+    time: Ints
+    register: Ints
+    power: Ints
+    status: Ints
+
+
+class Tables(NamedTuple):
+    """The rows of a shard that readings change or need, with the marks of what has changed."""
+
+    slots: Ints
+    meters: Rows
+    meter_terms: Rows
+    accounts: Rows
+    account_terms: Rows
+    dirty_meters: Ints
+    dirty_accounts: Ints
+
+
+class Prices(NamedTuple):
+    """The timeline of the shard's tariffs (`tariffs.timeline.Timeline`)."""
+
+    segments: Rows
+    first: Ints
+    base_hour: int
+
+
 @compiled
-def segment_at(tariff: int, time: int, timeline_segments: Rows, timeline_first: Ints, base_hour: int) -> int:
-    """Index of the timeline's segment of a tariff that contains `time` (ms UTC)."""
-    index = timeline_first[tariff, time // 3_600_000 - base_hour]
-    while timeline_segments[index + 1].start <= time:
+def segment_at(tariff: int, time: int, prices: Prices) -> int:
+    """Index of the segment of a tariff that contains `time` (ms UTC)."""
+    index = prices.first[tariff, time // HOUR_MS - prices.base_hour]
+    while prices.segments[index + 1].start <= time:
         index += 1
     return index
 
@@ -82,6 +115,20 @@ def quarantine(
 
 
 @compiled
+def hold(meter: Row, register: int, metering: int) -> None:
+    """Note on the meter that it has a case; the first register that jumped is what later ones are compared with."""
+    meter.held = 1
+    if metering == JUMP and meter.suspect < 0:
+        meter.suspect = register
+
+
+@compiled
+def at_or(column: Ints, i: int, otherwise: int) -> int:
+    """The i-th value of a column, or `otherwise` where the block does not have it."""
+    return column[i] if len(column) > 0 else otherwise
+
+
+@compiled
 def observe(meter: Row, power: int, status: int) -> bool:
     """Take over what a reading says besides its register; `status` < 0 says nothing. Returns whether the supply changed."""
     meter.power = max(-POWER_MAX, min(power, POWER_MAX))
@@ -101,9 +148,7 @@ def settle_interval(
     account: Row,
     end: int,
     usage: int,
-    segments: Rows,
-    first: Ints,
-    base_hour: int,
+    prices: Prices,
     usage_rows: Rows,
     used: int,
     posting_rows: Rows,
@@ -116,16 +161,16 @@ def settle_interval(
     """
     start = meter.time
     estimated = 1 if end - start > ESTIMATED_FROM_MS else 0
-    index = segment_at(term.tariff, start, segments, first, base_hour)
+    index = segment_at(term.tariff, start, prices)
     done = 0
     while done < usage:
-        segment = segments[index]
+        segment = prices.segments[index]
         index += 1
-        edge = min(segments[index].start, end)
+        edge = min(prices.segments[index].start, end)
         until = usage if edge == end else spread(usage, edge - start, end - start)
         if until == done:
             continue
-        changed = meter.window_start != segment.start // 60_000 or meter.window_band != segment.band
+        changed = meter.window_start != segment.start // MINUTE_MS or meter.window_band != segment.band
         if meter.window_start >= 0 and changed:
             usage_rows, used = close_window(meter, term.number, usage_rows, used)
         if meter.day >= 0 and meter.day != segment.day:
@@ -139,78 +184,54 @@ def settle_interval(
 
 @compiled
 def fold_readings(
-    numbers: Ints,
-    times: Ints,
-    registers: Ints,
-    powers: Ints,
-    statuses: Ints,
-    now: int,
-    slots: Ints,
-    meters: Rows,
-    terms: Rows,
-    accounts: Rows,
-    account_terms: Rows,
-    dirty_meters: Ints,
-    dirty_accounts: Ints,
-    segments: Rows,
-    first: Ints,
-    base_hour: int,
-    sequence: int,
-    classes: Ints,
-    totals: Ints,
+    block: Columns, tables: Tables, prices: Prices, now: int, sequence: int, classes: Ints, totals: Ints
 ) -> tuple[Rows, Rows, Rows, Rows]:
     """Fold a block of readings into the rows of a shard, in place.
 
-    `powers` and `statuses` are as long as `numbers`, or empty. `classes` (n,) receives each reading's class, `totals`
-    (2,) the usage priced per commodity. Returns (usage, postings, quarantined, events), each in log order.
+    `classes` (n,) receives each reading's class, `totals` (2,) the usage priced per commodity; `sequence` is the number of
+    the last posting. Returns (usage, postings, quarantined, events), each in log order.
     """
     usage_rows, used = np.empty(ROWS_AT_FIRST, USAGE), 0
     posting_rows, posted = np.zeros(ROWS_AT_FIRST, POSTING), 0
     held_rows, held = np.zeros(16, QUARANTINED), 0
     events, noted = np.empty(16, EVENT), 0
-    for i in range(len(numbers)):
-        number, time, register = numbers[i], times[i], registers[i]
-        row = row_of(number, slots, terms)
+    for i in range(len(block.meter)):
+        number, time, register = block.meter[i], block.time[i], block.register[i]
+        row = row_of(number, tables.slots, tables.meter_terms)
         if row < 0:
             classes[i] = UNKNOWN_METER
             events, noted = add_event(events, noted, HELD, held, 0, 0, time, 0)
             held_rows, held = quarantine(held_rows, held, number, time, register, -1, UNKNOWN_METER)
             continue
-        meter, term = meters[row], terms[row]
-        account = accounts[term.account]
+        meter, term = tables.meters[row], tables.meter_terms[row]
+        account = tables.accounts[term.account]
         metering = classify(meter, term, account, time, register, now)
         classes[i] = metering
         if metering in (LATE, DUPLICATE):
             continue
-        dirty_meters[row] = 1
+        tables.dirty_meters[row] = 1
         if metering >= DECREASE:
             events, noted = add_event(events, noted, HELD, held, 0, 0, time, 0)
             held_rows, held = quarantine(held_rows, held, number, time, register, meter.register, metering)
-            meter.held = 1
-            if metering == JUMP and meter.suspect < 0:
-                meter.suspect = register
+            hold(meter, register, metering)
             continue
-        if metering != FIRST:
-            usage = advance_of(meter, term, register) * term.ratio
-            if usage > 0:
-                usage_rows, used, posting_rows, posted = settle_interval(
-                    meter, term, account, time, usage, segments, first, base_hour,
-                    usage_rows, used, posting_rows, posted, sequence,
-                )  # fmt: skip
-                totals[term.commodity] += usage
-                dirty_accounts[term.account] = 1
-                before = account.level
-                if judge(account, account_terms[term.account], time):
-                    events, noted = add_event(
-                        events, noted, LEVEL, term.account, before, account.level, time, account.balance
-                    )
+        usage = 0 if metering == FIRST else advance_of(meter, term, register) * term.ratio
+        if usage > 0:
+            usage_rows, used, posting_rows, posted = settle_interval(
+                meter, term, account, time, usage, prices, usage_rows, used, posting_rows, posted, sequence
+            )
+            totals[term.commodity] += usage
+            tables.dirty_accounts[term.account] = 1
+            before = account.level
+            if judge(account, tables.account_terms[term.account], time):
+                events, noted = add_event(
+                    events, noted, LEVEL, term.account, before, account.level, time, account.balance
+                )
         if meter.suspect >= 0:
             meter.suspect = -1
             events, noted = add_event(events, noted, RELEASED, row, 0, 0, time, 0)
         meter.time, meter.register = time, register
-        power = powers[i] if len(powers) > 0 else 0
-        status = statuses[i] if len(statuses) > 0 else -1
-        if observe(meter, power, status):
+        if observe(meter, at_or(block.power, i, 0), at_or(block.status, i, -1)):
             events, noted = add_event(events, noted, SEEN, row, 0, 0, time, 0)
     return usage_rows[:used], posting_rows[:posted], held_rows[:held], events[:noted]
 

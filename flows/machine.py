@@ -27,9 +27,10 @@ from domain.facts import (
     Ticked,
 )
 from domain.ids import EntryId, entry_text
+from domain.units import HOUR_MS
 from flows import control
 from flows.alarms import repeat_alarm
-from flows.kernel import EVENT, HELD, LEVEL, RELEASED, SEEN, fold_readings, repeats_due
+from flows.kernel import EVENT, HELD, LEVEL, RELEASED, SEEN, Columns, Prices, Tables, fold_readings, repeats_due
 from flows.ledger import append_postings
 from flows.metering import FUTURE_MS, LATEST_MS
 from flows.orders import (
@@ -102,22 +103,10 @@ def read(state: ShardState, block: ReadingBlock, effects: Effects) -> None:
     timeline = state.covering(*_span(state, block))
     classes, totals = np.zeros(len(block), np.uint8), np.zeros(2, np.int64)
     usage, postings, held, events = fold_readings(
-        _column(block.meter),
-        _column(block.time),
-        _column(block.register),
-        _column(block.power),
-        _column(block.status),
+        _columns(block),
+        _tables(state),
+        Prices(timeline.segments, timeline.first, timeline.base_hour),
         state.header.now,
-        state.slots,
-        state.meters.rows,
-        state.meter_terms.rows,
-        state.accounts.rows,
-        state.account_terms.rows,
-        state.meters.dirty,
-        state.accounts.dirty,
-        timeline.segments,
-        timeline.first,
-        timeline.base_hour,
         state.header.posting_sequence,
         classes,
         totals,
@@ -129,6 +118,24 @@ def read(state: ShardState, block: ReadingBlock, effects: Effects) -> None:
     effects.quarantined = held.view(QUARANTINED) if len(held) else None
     for event in events.view(EVENT):
         _heed(state, event, effects)
+
+
+def _columns(block: ReadingBlock) -> Columns:
+    return Columns(
+        *(_column(values) for values in (block.meter, block.time, block.register, block.power, block.status))
+    )
+
+
+def _tables(state: ShardState) -> Tables:
+    return Tables(
+        state.slots,
+        state.meters.rows,
+        state.meter_terms.rows,
+        state.accounts.rows,
+        state.account_terms.rows,
+        state.meters.dirty,
+        state.accounts.dirty,
+    )
 
 
 def _span(state: ShardState, block: ReadingBlock) -> tuple[int, int]:
@@ -193,7 +200,7 @@ def _local_days(state: ShardState, at: int) -> NDArray[np.int32]:
     if at <= 0:
         return np.full(len(state.tariffs), -1, np.int32)
     timeline = state.covering(min(state.oldest_ms or at, at), at)
-    hour = at // 3_600_000 - timeline.base_hour
+    hour = at // HOUR_MS - timeline.base_hour
     days = np.empty(len(state.tariffs), np.int32)
     for row in range(len(state.tariffs)):
         index = int(timeline.first[row, hour])
