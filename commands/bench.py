@@ -2,10 +2,12 @@
 
 import json
 import statistics
+import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from bench import settle as settle_bench
@@ -24,7 +26,10 @@ def settle(
     as_json: Annotated[bool, typer.Option("--json", help="Only the line of JSON.")] = False,
 ) -> None:
     """Readings through the log, the machine and the commit, synced to disk."""
-    results = [settle_bench.run(meters, sweeps, block, blocks_at_once) for _ in range(runs)]
+    results = []
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        for _ in progress.track(range(runs), description=f"{runs} runs, each opening {meters:,} accounts first"):
+            results.append(settle_bench.run(meters, sweeps, block, blocks_at_once))  # noqa: PERF401 - the bar moves after each
     median = statistics.median_low(result["readings_per_s"] for result in results)
     result = next(result for result in results if result["readings_per_s"] == median)
     result["readings_per_s_of_runs"] = [each["readings_per_s"] for each in results]

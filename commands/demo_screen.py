@@ -20,7 +20,7 @@ from domain.state import AccountRecord
 from domain.units import money_text
 from domain.words import QUARANTINED_FROM, Commodity, Level, Supply
 
-COLUMNS = 4
+COLUMNS_MAX, COLUMN_WIDTH = 4, 25
 LINE_SECONDS = 5.0
 _LEVEL_STYLE = {Level.NONE: "green", Level.LOW: "yellow", Level.PRETRIP: "dark_orange", Level.ARREARS: "red"}
 _SUPPLY_SIGN = {Supply.ON: "●", Supply.OFF: "○", Supply.UNKNOWN: "·"}
@@ -80,7 +80,7 @@ class Display:
     def show(self, now: Look) -> None:
         """Show the street as it is now."""
         if self._live:
-            self._live.update(screen(now, self._zone, self._api), refresh=True)
+            self._live.update(screen(now, self._zone, self._api, self._console.width), refresh=True)
         elif time.monotonic() - self._said >= LINE_SECONDS:
             self._said = time.monotonic()
             print(headline(now, self._zone, self._api), flush=True)  # noqa: T201 - for programs that read lines
@@ -144,14 +144,15 @@ def headline(now: Look, zone: str, api: str) -> str:
     )
 
 
-def screen(now: Look, zone: str, api: str) -> Group:
+def screen(now: Look, zone: str, api: str, width: int = 120) -> Group:
     """The live table: every room with its balance and supply, and the newest alarms."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for _ in range(COLUMNS):
+    columns = max(1, min(COLUMNS_MAX, width // COLUMN_WIDTH))
+    for _ in range(columns):
         table.add_column("room", no_wrap=True)
         table.add_column("balance", justify="right", no_wrap=True)
         table.add_column("", no_wrap=True)
-    lines = -(-len(now.rooms) // COLUMNS)
+    lines = -(-len(now.rooms) // columns)
     for line in range(lines):
         rooms = now.rooms[line::lines]
         table.add_row(*(cell for room in rooms for cell in _cells(room)))
