@@ -25,7 +25,7 @@ from commands.settle import prepare_kernel
 from commands.shared import failed
 from commands.up import stop_on_signals
 from connectors.clock import EventClock
-from connectors.modbus.simulator import ask
+from connectors.modbus.street.door import ask
 from connectors.redis.errors import StoreError, StoreUnreachable
 from domain.words import Supply
 

@@ -11,9 +11,10 @@ from rich.table import Table
 
 from connectors.clock import EventClock
 from connectors.files.site import load_site
-from connectors.modbus.load import load_file
-from connectors.modbus.simulator import Scene, Street, build_street, fault_setting
-from connectors.modbus.simulator import simulate as serve
+from connectors.modbus.street.door import fault_setting
+from connectors.modbus.street.load import load_file
+from connectors.modbus.street.street import Scene, Street, build_street
+from connectors.modbus.street.street import simulate as serve
 from domain.ids import meter_text
 from domain.units import quantity_text
 from tariffs.loader import catalogue

@@ -12,7 +12,8 @@ from ulid import ULID
 
 from connectors.files.site import account_facts, meter_facts, parse_site
 from connectors.modbus.collector import Collected, collect
-from connectors.modbus.simulator import Scene, Setting, build_street, fault_setting
+from connectors.modbus.street.door import Setting, fault_setting
+from connectors.modbus.street.street import Scene, build_street
 from connectors.redis.live import LiveStore
 from connectors.redis.uplink import RedisUplink
 from domain.effects import Command

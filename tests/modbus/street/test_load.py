@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.modbus.load import (
+from connectors.modbus.street.load import (
     AMOUNT_PER_UNIT,
     ConstantLoad,
     HouseholdLoad,

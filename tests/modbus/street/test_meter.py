@@ -2,16 +2,10 @@ import struct
 
 import pytest
 
-from connectors.modbus.load import AMOUNT_PER_UNIT, ConstantLoad, HouseholdLoad
 from connectors.modbus.profile import builtin_profiles, decode, load_profile, switch_write
-from connectors.modbus.simulated_meter import (
-    DAY_TABLE,
-    ExceptionCode,
-    Fault,
-    SimulatedMeter,
-    Works,
-    pieces,
-)
+from connectors.modbus.street.load import AMOUNT_PER_UNIT, ConstantLoad, HouseholdLoad
+from connectors.modbus.street.meter import ExceptionCode, Fault, SimulatedMeter
+from connectors.modbus.street.works import DAY_TABLE, Works, pieces
 from domain.units import DAY_MS, HOUR_MS, SECOND_MS
 from domain.words import Status, Supply
 

@@ -13,6 +13,7 @@ interval data over its span.
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ class Use:
     rate: int
 
 
-class DailyLoad:
+class DailyLoad(ABC):
     """A load made of whole minutes, drawn day by day. Subclasses say what is drawn.
 
     `offset_ms` is added to event time to get the room's local time: peaks come in the morning and evening of that.
@@ -92,13 +93,13 @@ class DailyLoad:
         self.offset_ms = offset_ms
         self._days: dict[int, tuple[array[int], array[int]]] = {}
 
+    @abstractmethod
     def uses(self, day: int) -> Iterator[Use]:
         """What is switched on and off during local day number `day`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def standing(self, minute: int) -> int:
         """Rate in local minute `minute` since 1970-01-01 of what runs by itself."""
-        raise NotImplementedError
 
     def rate_at(self, at_ms: int) -> int:
         """W, or litres per hour."""
