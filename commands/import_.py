@@ -39,6 +39,8 @@ def import_(
     time_: Annotated[str | None, typer.Option("--time", help="Column of the time.")] = None,
     value: Annotated[str | None, typer.Option(help="Column of the value.")] = None,
     order: Annotated[str | None, typer.Option(help="Column to sort by first.")] = None,
+    time_format: Annotated[str | None, typer.Option(help="Of its times: %d/%m/%Y %H:%M, epoch_s or epoch_ms.")] = None,
+    commodity: Annotated[str | None, typer.Option(help="electricity or water.")] = None,
     kind: Annotated[str | None, typer.Option(help="interval or register.")] = None,
     unit: Annotated[str | None, typer.Option(help="kWh, Wh, m3 or l.")] = None,
     interval_minutes: Annotated[int | None, typer.Option(help="Length of an interval.")] = None,
@@ -66,7 +68,7 @@ def import_(
     """
     stated = {
         "zone": zone, "meter": meter, "time": time_, "value": value, "order": order, "kind": kind, "unit": unit,
-        "interval_minutes": interval_minutes, "stamp": stamp, "repeats": repeats, "separator": separator,
+        "time_format": time_format, "commodity": commodity, "interval_minutes": interval_minutes, "stamp": stamp, "repeats": repeats, "separator": separator,
     }  # fmt: skip
     try:
         plan = plan_import(file, _options(options, stated))
@@ -134,6 +136,9 @@ def _run(
         task = progress.add_task(f"reading {plan.path.name}", total=None)
         chunks = list(read_chunks(plan, importer.number_of))
         progress.update(task, description="into the log", total=sum(chunk.rows for chunk in chunks))
+        importer.check(chunks)
+        if is_own and not is_scratch:
+            importer.tick()
         for chunk in chunks:
             importer.take(chunk)
             progress.advance(task, chunk.rows)

@@ -1,6 +1,7 @@
 """An import at work: which meter a name is, accounts for meters that nobody knows, facts into the log, and the report."""
 
 import csv
+import hashlib
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from ulid import ULID
 
-from connectors.files.readings import Chunk, ImportPlan
+from connectors.files.readings import Chunk, ImportPlan, ImportProblem
 from connectors.redis.errors import StoreError
 from connectors.redis.store import Store
 from domain.effects import Effects
@@ -23,7 +24,7 @@ from domain.facts import (
     TariffPublished,
     Ticked,
 )
-from domain.ids import meter_number, shard_of
+from domain.ids import meter_number, meter_text, shard_of
 from domain.units import DAY_MS, PICOS_PER_MICRO, money_text
 from domain.words import Commodity, Metering
 from flows.settle import settle_once
@@ -32,6 +33,8 @@ from tariffs.loader import Tariff, catalogue, load_tariff
 RATED_PER_HOUR = {Commodity.ELECTRICITY: 50_000, Commodity.WATER: 10_000}
 """For meters that an import opens: more Wh or litres in an hour than a home can use is a jump."""
 SETTLED_SECONDS = 600.0
+NAMED_FROM, NAMED_FROM_COUNT = 900_000_000_000, 99_999_999_999
+"""Numbers for meters that have only a name in a file."""
 
 
 @dataclass
@@ -67,21 +70,38 @@ def named_meters(file: Path) -> dict[str, int]:
     return names
 
 
-def known_meters(store: Store) -> dict[int, int]:
-    """Meter number to shard, for every meter of the store."""
-    return {number: shard for shard in range(store.shards) for number in store.load(shard).records["meter_records"]}
+@dataclass(frozen=True, slots=True)
+class KnownMeter:
+    """A meter that the store has: its shard, the time of its last believed reading (-1: none), and the register there."""
+
+    shard: int
+    time: int = -1
+    register: int = 0
+
+
+def known_meters(store: Store) -> dict[int, KnownMeter]:
+    """Every meter of the store by its number."""
+    known = {}
+    for shard in range(store.shards):
+        stored = store.load(shard)
+        for number, record in stored.records["meter_records"].items():
+            row = stored.rows["meters"][record.row]
+            known[number] = KnownMeter(shard, int(row["time"]), int(row["register"]))
+    return known
 
 
 class Importer:
     """Takes the chunks of a file into the log of a store, and reports what became of them."""
 
     def __init__(
-        self, store: Store, plan: ImportPlan, names: dict[str, int], known: dict[int, int], tariff: str | None
+        self, store: Store, plan: ImportPlan, names: dict[str, int], known: dict[int, KnownMeter], tariff: str | None
     ) -> None:
-        self._store, self._plan, self._names, self._shards = store, plan, names, dict(known)
+        self._store, self._plan, self._names, self._known = store, plan, names, known
+        self._shards = {number: meter.shard for number, meter in known.items()}
         self._at = time.time_ns() // 1_000_000
         self._tariff = self._publish(tariff) if tariff else None
         self._before = self._totals()
+        self._named: dict[int, str] = {}
         self._last: dict[int, int] = {}
         self._first: dict[int, int] = {}
         self._latest_ms = 0
@@ -94,12 +114,36 @@ class Importer:
             return number
         if self._tariff is None:
             return 0
-        number = number or self._free_number()
-        self._open(number, name)
+        number = number or self._number_for(name)
+        if number not in self._shards:
+            self._open(number, name)
         return number
 
-    def _free_number(self) -> int:
-        return max(self._shards, default=0) + 1
+    def _number_for(self, name: str) -> int:
+        """A number for a meter that has only a name: the same for the same name, so that a repeated import meets itself."""
+        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+        number = NAMED_FROM + int.from_bytes(digest, "big") % NAMED_FROM_COUNT
+        if self._named.setdefault(number, name) != name:
+            raise ImportProblem(
+                f"meters {name!r} and {self._named[number]!r} would get one number: name them with --meters"
+            )
+        return number
+
+    def check(self, chunks: list[Chunk]) -> None:
+        """Before anything is appended: interval data must go on after what the store has. Raises ImportProblem."""
+        if self._plan.kind != "interval":
+            return
+        begins: dict[int, int] = {}
+        for chunk in chunks:
+            meters, first = np.unique(chunk.block.meter, return_index=True)
+            for meter, index in zip(meters.tolist(), first.tolist(), strict=True):
+                begins.setdefault(meter, int(chunk.block.time[index]))
+        overlapping = [meter for meter, begin in begins.items() if begin < self._known.get(meter, KnownMeter(0)).time]
+        if overlapping:
+            raise ImportProblem(
+                f"{len(overlapping)} meters have later readings already, among them {meter_text(overlapping[0])}: was this file "
+                "imported before? Import only intervals that follow; nothing was imported"
+            )
 
     def take(self, chunk: Chunk) -> None:
         """Append a chunk: one block for each shard that has readings in it, and what was refused."""
@@ -107,17 +151,27 @@ class Importer:
         self.report.in_file += chunk.usage_in_file
         self.report.refused.update(row.reason for row in chunk.refused)
         self.report.refused_rows += chunk.refused
-        shards = _mapped(chunk.block.meter, self._shards)
+        block = self._continued(chunk.block)
+        shards = _mapped(block.meter, self._shards)
         facts: list[tuple[int, Fact]] = []
         for shard in np.unique(shards).tolist():
             mask = shards == shard
-            facts.append(
-                (shard, ReadingBlock(chunk.block.meter[mask], chunk.block.time[mask], chunk.block.register[mask]))
-            )
+            facts.append((shard, ReadingBlock(block.meter[mask], block.time[mask], block.register[mask])))
         facts += [(self._shards.get(row.meter, 0), row) for row in chunk.refused]
         self._store.append_many(facts)
         if len(chunk.block):
             self._latest_ms = max(self._latest_ms, int(chunk.block.time.max()))
+
+    def tick(self) -> None:
+        """Tell a store that nobody runs just now what time it is, so that readings are judged by it."""
+        self._store.append_to_all(Ticked(at=self._at))
+
+    def _continued(self, block: ReadingBlock) -> ReadingBlock:
+        """Interval data count from 0 in a file: let them go on from the register that the store has."""
+        if self._plan.kind != "interval":
+            return block
+        registers = {number: meter.register for number, meter in self._known.items()}
+        return ReadingBlock(block.meter, block.time, block.register + _mapped(block.meter, registers, otherwise=0))
 
     def settle(self, *, is_own: bool, is_scratch: bool) -> ImportReport:
         """Fold all of it, or wait until the running settlement has, and report."""
@@ -217,6 +271,8 @@ def _number(name: str) -> int:
         return 0
 
 
-def _mapped(meters: Column, shards: dict[int, int]) -> Column:
+def _mapped(meters: Column, values: dict[int, int], otherwise: int | None = None) -> Column:
+    """The value of each meter; `otherwise` for one that has none, which without it is a bug."""
     distinct, inverse = np.unique(meters, return_inverse=True)
-    return np.array([shards[number] for number in distinct.tolist()], np.int64)[inverse]
+    assert otherwise is not None or all(number in values for number in distinct.tolist())
+    return np.array([values.get(number, otherwise) for number in distinct.tolist()], np.int64)[inverse]

@@ -146,7 +146,7 @@ class QuarantineCase(msgspec.Struct, frozen=True, kw_only=True):
     """A meter's suspicious readings of one reason, waiting for a person.
 
     `baseline` is the last register that was believed (-1: none), `register` the last that was not. `usage` is what is held
-    back, in Wh or litres; 0 where the register has come back to where it was.
+    back, in Wh or litres. `released_at`: when the meter was believed again by itself; 0 while it is not.
     """
 
     meter: int
@@ -157,6 +157,7 @@ class QuarantineCase(msgspec.Struct, frozen=True, kw_only=True):
     baseline: int = -1
     register: int = -1
     usage: int = 0
+    released_at: int = 0
 
 
 class OpenCommand(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ from domain.facts import (
 )
 from domain.ids import LOG_START, METER_NUMBER_MAX, EntryId, order_id, order_time_ms
 from domain.state import StoredShard
-from domain.units import DAY_MS, MINUTE_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO, USAGE_MAX
+from domain.units import DAY_MS, HOUR_MS, MINUTE_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO, USAGE_MAX
 from domain.words import QUARANTINED_FROM, Commodity, Ledger, Metering, Refusal, Supply
 from tariffs.loader import Tariff, load_tariff
 from tariffs.rating import cost_of
@@ -102,6 +102,8 @@ class Audit:
         metering = self._class_of(meter, time, register)
         if metering in {Metering.NORMAL, Metering.ROLLOVER}:
             self._charge(meter, time, register)
+        if metering == Metering.LATE and register > meter.register:
+            meter.time = time  # The clock of the believed reading was ahead: its register stands, its time does not.
         if metering == Metering.JUMP and meter.suspect is None:
             meter.suspect = register
         if metering in {Metering.FIRST, Metering.NORMAL, Metering.ROLLOVER}:
@@ -109,7 +111,7 @@ class Audit:
         return metering
 
     def _class_of(self, meter: _Meter, time: int, register: int) -> Metering:
-        if self._now and time > self._now + DAY_MS:
+        if self._now and time > self._now + HOUR_MS:
             return Metering.FUTURE
         modulus = meter.installed.modulus
         if not 0 < time <= YEAR_2100_MS or register < 0 or (modulus and register >= modulus):
@@ -211,7 +213,7 @@ class Audit:
         )
         if meter:
             before = meter.installed
-            again = msgspec.structs.replace(fact, id=before.id, at=before.at, opening_register=before.opening_register)
+            again = msgspec.structs.replace(fact, id=before.id, at=before.at)
             return None if again == before else Refusal.EXISTS_WITH_DIFFERENT_CONTENT
         if account is None:
             return Refusal.UNKNOWN_ACCOUNT
@@ -286,7 +288,7 @@ def _are_terms_valid(terms: AlarmTerms) -> bool:
     return (
         terms.low >= terms.pretrip >= terms.arrears <= terms.reconnect
         and terms.hysteresis >= 0
-        and terms.repeat_ms > 0
+        and 0 < terms.repeat_ms <= 10**12
         and 0 <= terms.repeat_max <= 250
         and all(amount < MONEY_MAX_MICROS for amount in bounded)
     )

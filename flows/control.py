@@ -21,6 +21,8 @@ COMMAND_LIFE_MS = 30 * MINUTE_MS
 RETRY_MAX_MS = 60 * MINUTE_MS
 ATTEMPTS_BEFORE_ALARM = 3
 
+_ON_ITS_WAY = frozenset({Stage.SENT, Stage.ACKNOWLEDGED, Stage.FAILED})
+
 Wish = tuple[Supply, Reason]
 
 
@@ -150,6 +152,10 @@ def report(state: ShardState, fact: CommandReported, effects: Effects) -> None:
             _fail(state, command, fact.stage, fact.detail, fact.at, effects)
         else:
             state.commands.put(fact.meter, msgspec.structs.replace(command, stage=fact.stage, detail=fact.detail))
+    elif command is None and fact.stage in _ON_ITS_WAY and fact.epoch == meter.epoch:
+        # The last command was withdrawn before we heard that it had been sent: the supply may be either.
+        meter.seen = fact.seen
+        state.meters.dirty[record.row] = 1
     reconcile(state, record.row, fact.at, effects)
 
 

@@ -208,12 +208,19 @@ def fold_readings(
         metering = classify(meter, term, account, time, register, now)
         classes[i] = metering
         if metering in (LATE, DUPLICATE):
+            if metering == LATE and register > meter.register:
+                # An earlier reading that shows more: the clock of the believed one was ahead. Its register stands, its
+                # time does not; else nothing would be charged until the wrong time has come.
+                meter.time = time
+                tables.dirty_meters[row] = 1
             continue
         tables.dirty_meters[row] = 1
         if metering >= DECREASE:
             events, noted = add_event(events, noted, HELD, held, 0, 0, time, 0)
             held_rows, held = quarantine(held_rows, held, number, time, register, meter.register, metering)
             hold(meter, register, metering)
+            if observe(meter, at_or(block.power, i, 0), at_or(block.status, i, -1)):
+                events, noted = add_event(events, noted, SEEN, row, 0, 0, time, 0)
             continue
         usage = 0 if metering == FIRST else advance_of(meter, term, register) * term.ratio
         if usage > 0:
@@ -227,7 +234,8 @@ def fold_readings(
                 events, noted = add_event(
                     events, noted, LEVEL, term.account, before, account.level, time, account.balance
                 )
-        if meter.suspect >= 0:
+        if meter.held:
+            meter.held = 0
             meter.suspect = -1
             events, noted = add_event(events, noted, RELEASED, row, 0, 0, time, 0)
         meter.time, meter.register = time, register

@@ -169,7 +169,7 @@ def _heed(state: ShardState, event: Any, effects: Effects) -> None:
         control.reconcile(state, row, max(at, state.header.now), effects)
     else:
         assert event.kind == RELEASED
-        release(state, row, at)
+        release(state, row, at, effects)
 
 
 def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:

@@ -27,7 +27,7 @@ FUTURE = int(Metering.FUTURE)
 
 LATEST_MS = 4_102_444_800_000
 """2100-01-01: a reading beyond it is out of range whatever the clock says."""
-FUTURE_MS = 86_400_000
+FUTURE_MS = 3_600_000
 """A reading later than the machine's clock by more than this has a wrong clock."""
 
 

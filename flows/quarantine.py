@@ -1,7 +1,8 @@
 """Quarantine: readings that cannot be believed wait for a person, one case per meter and reason, with an alarm.
 
 Nothing here moves money. The readings themselves are effects of their own; a case says how many, since when, and how much
-usage is held back.
+usage is held back. When the meter is believed again by itself the alarm is cleared and nothing is held back, but the case
+stays for a person to look at; should it happen again, the alarm is raised again.
 """
 
 from typing import Any
@@ -12,11 +13,21 @@ from domain.effects import Alarm, Effects
 from domain.facts import ReadingRefused
 from domain.ids import meter_text
 from domain.state import QuarantineCase
-from domain.words import AlarmKind, AlarmState, Metering
+from domain.words import QUARANTINED_FROM, AlarmKind, AlarmState, Metering
+from flows.metering import FUTURE_MS, LATEST_MS
 from flows.state import ShardState
 
 HELD_MAX = 10**18
 """Most usage that a case states: a register of nonsense times its ratio would leave the 64 bits that a store can keep."""
+
+
+_OF_READINGS = tuple(kind.name.lower() for kind in Metering if kind >= QUARANTINED_FROM)
+
+
+def _believable(state: ShardState, at: int) -> int:
+    """The time of an alarm: that of the input, unless the input's time is what cannot be believed."""
+    latest = state.header.now + FUTURE_MS if state.header.now else LATEST_MS
+    return at if 0 < at <= latest else state.header.now
 
 
 def case_key(meter: int, reason: str) -> str:
@@ -40,29 +51,35 @@ def hold_refused(state: ShardState, fact: ReadingRefused, effects: Effects) -> N
     _extend(state, fact.meter, fact.reason, fact.at, effects, -1, -1, usage)
 
 
-def release(state: ShardState, row: int, at: int) -> None:
-    """A register that had jumped has come back: nothing is held back any more, but a person should still look."""
-    key = case_key(int(state.meter_terms.rows[row].number), Metering.JUMP.name.lower())
-    case = state.cases.get(key)
-    if case:
-        state.cases.put(key, msgspec.structs.replace(case, usage=0, last=at))
+def release(state: ShardState, row: int, at: int, effects: Effects) -> None:
+    """A meter that was not believed is believed again: clear its alarms."""
+    meter = int(state.meter_terms.rows[row].number)
+    for reason in _OF_READINGS:
+        case = state.cases.get(case_key(meter, reason))
+        if case and not case.released_at:
+            state.cases.put(case_key(meter, reason), msgspec.structs.replace(case, usage=0, released_at=at))
+            effects.alarms.append(_alarm(state, meter, reason, AlarmState.CLEARED, at))
+
+
+def _alarm(state: ShardState, meter: int, reason: str, alarm_state: AlarmState, at: int) -> Alarm:
+    record = state.meter_records.get(meter)
+    account = record.account if record else ""
+    return Alarm(
+        id="", kind=AlarmKind.QUARANTINE, state=alarm_state, at=at, meter=meter, reason=reason, account=account
+    )
 
 
 def _extend(
     state: ShardState, meter: int, reason: str, at: int, effects: Effects, baseline: int, register: int, usage: int
 ) -> None:
     key = case_key(meter, reason)
-    case = state.cases.get(key)
-    if case is None:
-        case = QuarantineCase(meter=meter, reason=reason, since=at, last=at, count=0)
-        record = state.meter_records.get(meter)
-        alarm = Alarm(
-            id="", kind=AlarmKind.QUARANTINE, state=AlarmState.RAISED, at=at, meter=meter, reason=reason,
-            account=record.account if record else "",
-        )  # fmt: skip
-        effects.alarms.append(alarm)
+    case = state.cases.get(key) or QuarantineCase(meter=meter, reason=reason, since=at, last=at, count=0)
+    if case.count == 0 or case.released_at:
+        effects.alarms.append(_alarm(state, meter, reason, AlarmState.RAISED, _believable(state, at)))
     held = min(usage, HELD_MAX)
     state.cases.put(
         key,
-        msgspec.structs.replace(case, last=at, count=case.count + 1, baseline=baseline, register=register, usage=held),
+        msgspec.structs.replace(
+            case, last=at, count=case.count + 1, baseline=baseline, register=register, usage=held, released_at=0
+        ),
     )

@@ -22,6 +22,9 @@ from domain.state import AccountRecord
 from domain.units import money_text
 from domain.words import AlarmState
 
+EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The first and last millisecond of the years 1 to 9999: what a date can say."""
+
 _BLOCK_HEADER = struct.Struct("<II")
 _POWER, _STATUS, _BANDS = 1, 2, 4
 
@@ -106,7 +109,8 @@ def key_value(kind: type, field: bytes) -> Any:
 
 
 def iso(at_ms: int) -> str:
-    """ISO 8601 in UTC with milliseconds: `2026-01-01T08:00:00.000Z`."""
+    """ISO 8601 in UTC with milliseconds: `2026-01-01T08:00:00.000Z`; a time that no calendar has, as its nearest end."""
+    at_ms = min(max(at_ms, EARLIEST_MS), LATEST_MS)
     stamp = datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{stamp}.{at_ms % 1000:03d}Z"
 

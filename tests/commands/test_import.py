@@ -99,3 +99,37 @@ def test_a_file_that_cannot_be_read_is_refused_with_advice(arguments, expected):
     assert code == 2
     assert expected in said
     assert "Traceback" not in said
+
+
+def test_a_second_month_of_intervals_goes_on_from_the_first(tmp_path):
+    """January, then February of the same meters by name: each is priced once, and January again is refused as a whole."""
+    january, february = tmp_path / "january.csv", tmp_path / "february.csv"
+    january.write_text(
+        "meter,time,kwh\nA,2026-01-01 00:00,0.5\nA,2026-01-01 00:30,0.5\n1,2026-01-01 00:00,2.0\n1,2026-01-01 00:30,1.0\n"
+    )
+    february.write_text(
+        "meter,time,kwh\nA,2026-02-01 00:00,0.25\nA,2026-02-01 00:30,0.5\n1,2026-02-01 00:00,1.5\n1,2026-02-01 00:30,1.5\n"
+    )
+    stated = (
+        "--zone", "Asia/Shanghai", "--value", "kwh", "--kind", "interval", "--unit", "kWh", "--interval-minutes", "30",
+        "--data", tmp_path / "data", "--json", "--tariff", "demo-electricity",
+    )  # fmt: skip
+
+    _, first, _ = import_file(january, *stated)
+    _, second, _ = import_file(february, *stated)
+    code, _, said = import_file(january, *stated)
+
+    assert (first["wh_in_file"], first["wh_priced"]) == (4_000, 4_000)
+    assert (second["wh_in_file"], second["wh_priced"]) == (3_750, 3_750)
+    assert code == 2
+    assert "2 meters have later readings already" in said
+
+
+def test_the_option_that_a_guess_names_exists():
+    """What import advises when it guesses day before month can be typed as it is said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "meterline", "import", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert "--time-format" in done.stdout
+    assert "--commodity" in done.stdout
