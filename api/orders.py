@@ -11,9 +11,12 @@ from api.problems import RefusedError
 from connectors.redis.formats import iso
 from connectors.redis.live import LiveStore
 from domain.effects import Outcome
-from domain.facts import Record
-from domain.ids import meter_text
+from domain.facts import ControlOrdered, RechargeOrdered, RefundOrdered
+from domain.ids import meter_text, order_id
 from domain.units import money_text
+from domain.words import Refusal
+
+Order = RechargeOrdered | RefundOrdered | ControlOrdered
 
 UNDECIDED: dict[int | str, dict[str, Any]] = {
     HTTPStatus.ACCEPTED.value: {"model": Pending, "description": "Taken, and not yet decided."}
@@ -21,8 +24,14 @@ UNDECIDED: dict[int | str, dict[str, Any]] = {
 """What a route of orders may answer besides 201."""
 
 
-async def decided(store: LiveStore, shard: int, fact: Record, seconds: float) -> Outcome | None:
-    """What the machine decided about a fact; None if it did not within `seconds`. Raises RefusedError."""
+async def decided(store: LiveStore, shard: int, fact: Order, seconds: float) -> Outcome | None:
+    """What the machine decided about an order; None if it did not within `seconds`. Raises RefusedError.
+
+    A shard's machine knows the ids of its own orders. That an id is not used for another shard's order is seen to here,
+    before anything is in a log: the first order that comes with it owns it.
+    """
+    if await store.claim_order(order_id(fact.id), shard) != shard:
+        raise RefusedError(Refusal.EXISTS_WITH_DIFFERENT_CONTENT, "this id was used for an order of another account")
     outcome = await store.answer(shard, await store.append(shard, fact), seconds)
     if outcome and outcome.refusal:
         raise RefusedError.of(outcome)

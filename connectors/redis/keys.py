@@ -16,3 +16,8 @@ def key(name: str, shard: int) -> str:
 def ledger_key(shard: int, account_row: int) -> str:
     """List of an account's packed postings, oldest first."""
     return f"ledger:{{{shard:02d}}}:{account_row}"
+
+
+def order_key(order: bytes) -> str:
+    """The shard that an order's id (16 bytes) is used in: the one thing that shards must agree on before the log."""
+    return f"order:{order.hex()}"

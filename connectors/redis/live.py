@@ -18,8 +18,8 @@ import redis.asyncio
 from connectors.cancellation import heed_cancellation
 from connectors.redis.errors import StoreMismatch
 from connectors.redis.formats import encode_fact
-from connectors.redis.keys import SITE, key, ledger_key
-from connectors.redis.store import check_site, connection_options, translated
+from connectors.redis.keys import SITE, key, ledger_key, order_key
+from connectors.redis.store import check_site, connection_options, translated, understood
 from domain.effects import POSTING, Alarm, Command, Outcome
 from domain.facts import Fact
 from domain.ids import LOG_START, EntryId, entry_id, entry_text, shard_of
@@ -37,6 +37,8 @@ from domain.state import (
     TariffRecord,
 )
 
+ORDER_CLAIM_SECONDS = 92 * 86_400
+"""Two days longer than the machine accepts an id (`flows/orders.py`)."""
 _WAITS = (0.002, 0.004, 0.008, 0.016, 0.03)
 
 
@@ -106,7 +108,8 @@ class LiveStore:
     @classmethod
     async def open(cls, url: str) -> "LiveStore":
         """Connect to a store that exists. Raises StoreError."""
-        client = redis.asyncio.Redis.from_url(url, **connection_options())
+        with understood():
+            client = redis.asyncio.Redis.from_url(url, **connection_options())
         with _answered():
             site = cast("dict[bytes, bytes]", await client.hgetall(SITE))
         if not site:
@@ -126,6 +129,15 @@ class LiveStore:
         """Append one fact to a shard's log. Returns its position."""
         with _answered():
             return entry_id((await self._redis.xadd(key("log", shard), encode_fact(fact))).decode())
+
+    async def claim_order(self, order: bytes, shard: int) -> int:
+        """Take an order's id (16 bytes) for a shard, unless another has it. Returns the shard that has it.
+
+        A claim outlives the time in which ids are accepted, so that nothing is forgotten too early.
+        """
+        with _answered():
+            owner = await self._redis.set(order_key(order), str(shard), nx=True, get=True, ex=ORDER_CLAIM_SECONDS)
+        return shard if owner is None else int(owner)
 
     async def answer(self, shard: int, entry: EntryId, seconds: float) -> Outcome | None:
         """The outcome of the fact at a log position; None if it is not decided within `seconds`."""

@@ -205,3 +205,18 @@ def test_a_body_that_cannot_be_read_is_the_callers_mistake(ask, store, body):
 
     assert answer.status_code in {400, 422}
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_id_is_for_one_account_whatever_the_shard(site, ask):
+    """A caller who corrects the account number under the same id is refused by name; only the first account has the money."""
+    other = next(
+        name for name in ("A-102", "A-103", "B-101", "B-1", "B-2") if shard_of(name, 4) != shard_of("A-101", 4)
+    )
+    body = money()
+    first = ask("POST", "/accounts/A-101/recharges", json=body)
+
+    second = ask("POST", f"/accounts/{other}/recharges", json=body)
+
+    assert first.status_code == 201
+    assert second.status_code == 409
+    assert second.json()["refusal"] == "exists_with_different_content"
