@@ -46,7 +46,8 @@ class Clockwork:
     def _run(self) -> None:
         store: Store | None = None
         minute = self._clock.now_ms() // MINUTE_MS
-        while not self._stop.wait(self._clock.wait_seconds(minute * MINUTE_MS)):
+        # No wait is longer than a minute: the machine's clock may be put right meanwhile.
+        while not self._stop.wait(min(self._clock.wait_seconds(minute * MINUTE_MS), 60.0)):
             try:
                 store = store or Store.open(self._url)
                 now = self._clock.now_ms()
