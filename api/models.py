@@ -4,7 +4,8 @@ Money is a decimal string, energy is a decimal string in kWh and water in m³, t
 not known are refused.
 """
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
@@ -16,6 +17,8 @@ from domain.units import MINUTE_MS, MONEY_MAX_MICROS, money_micros
 from domain.words import Supply
 
 FORCED_MINUTES_MAX = 366 * 24 * 60
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def order_text(order: bytes) -> str:
@@ -34,13 +37,14 @@ def _amount(text: str) -> str:
 
 
 def _instant_ms(value: Any) -> int:
+    text = value.upper() if isinstance(value, str) else ""
     try:
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+        instant = datetime.fromisoformat(text) if _RFC_3339.fullmatch(text) else None
     except ValueError:
         instant = None
-    if instant is None or instant.tzinfo is None or instant.year < 1971 or instant.year > 9998:
+    if instant is None or instant.year < 1971 or instant.year > 9998:
         raise ValueError("expected a time with zone such as 2026-01-01T08:00:00Z")
-    return int(instant.astimezone(UTC).timestamp() * 1000)
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
 AccountPath = Annotated[str, Path(description="The operator's id of the account."), AfterValidator(account_id)]
@@ -96,6 +100,13 @@ class ControlOrder(Write):
         ends = sum(end is not None for end in (self.until, self.minutes))
         if ends != (self.wanted != "automatic"):
             raise ValueError("on and off need either until or minutes; automatic needs neither")
+        return self
+
+    @model_validator(mode="after")
+    def _ends_in_time(self) -> "ControlOrder":
+        latest = order_time_ms(order_id(self.id)) + FORCED_MINUTES_MAX * MINUTE_MS
+        if self.until is not None and self.until > latest:
+            raise ValueError(f"until at most {FORCED_MINUTES_MAX} minutes after the time in the id")
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -14,16 +15,38 @@ from connectors.modbus.collector import collect as collect_site
 from connectors.redis.errors import StoreError
 from connectors.redis.live import LiveStore
 from connectors.redis.uplink import RedisUplink
-from domain.documents import MistakesError
-from tariffs.loader import catalogue
+from domain.documents import Lines, Mistake, MistakesError, key_text, parse, read_document
+from tariffs.loader import catalogue, load_tariff
 
 
 def site_of(path: Path) -> Site:
-    """The site in a file. Ends the command with every mistake in it."""
+    """The site in a file, its tariffs valid and in its currency. Ends the command with every mistake in it."""
     try:
-        return load_site(path, catalogue())
+        site = load_site(path, catalogue())
+        _check_tariffs(site, path)
     except (MistakesError, OSError) as error:
         raise refused(str(error)) from None
+    return site
+
+
+def _check_tariffs(site: Site, path: Path) -> None:
+    """Raises MistakesError for tariffs that would bill nobody: unreadable ones, and those in other money than the site's."""
+    text = read_document(path)
+    lines, rows = Lines(text), parse(text, path.name).get("tariff", [])
+    mistakes = []
+    for index, (row, tariff) in enumerate(zip(rows, site.tariffs, strict=True)):
+        key = ("tariff", index, "file")
+        try:
+            currency = load_tariff(tariff.document, row["file"]).currency
+        except MistakesError as error:
+            found = f"{row['file']!r} with mistakes: {error}"
+            mistakes.append(Mistake(lines.of(key), key_text(key), found, "a tariff without mistakes"))
+            continue
+        if currency != site.currency:
+            found = f"{row['file']!r} in {currency}"
+            mistakes.append(Mistake(lines.of(key), key_text(key), found, f"a tariff in {site.currency}, as the site"))
+    if mistakes:
+        raise MistakesError(path.name, mistakes)
 
 
 def collect(
@@ -36,8 +59,21 @@ def collect(
         asyncio.run(_collect(site_of(site), store_url(data), clock_of(clock)))
     except StoreError as error:
         raise failed(str(error)) from None
+    except ExceptionGroup as group:
+        store_errors, others = group.split(StoreError)
+        if store_errors is None or others is not None:
+            raise
+        raise failed("; ".join(dict.fromkeys(_messages(store_errors)))) from None
     except KeyboardInterrupt:
         return
+
+
+def _messages(group: ExceptionGroup[Exception]) -> Iterator[str]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _messages(error)
+        else:
+            yield str(error)
 
 
 async def _collect(site: Site, url: str, clock: EventClock) -> None:

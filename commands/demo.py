@@ -22,8 +22,8 @@ from commands.demo_screen import Display, Look, look
 from commands.demo_street import Tenants, first_payments, free_ports, site_text
 from commands.running import Running
 from commands.settle import prepare_kernel
-from commands.shared import failed
-from commands.up import stop_on_signals
+from commands.shared import failed, refused
+from commands.up import check_port, stop_on_signals
 from connectors.clock import EventClock
 from connectors.modbus.street.door import ask
 from connectors.redis.errors import StoreError, StoreUnreachable
@@ -45,15 +45,19 @@ def demo(
     ] = None,
     rooms: Annotated[int, typer.Option(min=16, max=400, help="Rooms in the street.")] = 64,
     speed: Annotated[int, typer.Option(min=1, max=600, help="How many times as fast as life.")] = 300,
-    port: Annotated[int, typer.Option(help="Port of the API on loopback; 0: one that is free.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the API on loopback; 0: one that is free.")] = 0,
 ) -> None:
     """Watch a street live on prepaid credit: balances run down, alarms appear, rooms are cut, some pay and come back."""
     stop_on_signals()
+    if port:
+        check_port(port)
     if os.environ.pop("REDIS_URL", None):
         typer.echo("REDIS_URL is left alone: the demo has a server of its own")
     folder = data or Path(tempfile.mkdtemp(prefix="meterline-demo-"))
     try:
         report = Demo(folder, rooms, speed, port or free_ports(1)[0]).run(seconds)
+    except NotKeptError as error:
+        raise refused(str(error)) from None
     except StoreError as error:
         raise failed(str(error)) from None
     finally:
@@ -65,11 +69,15 @@ def demo(
         raise typer.Exit(1)
 
 
+class NotKeptError(Exception):
+    """The data directory cannot be used, or what a demo remembers in it cannot be read."""
+
+
 class Kept(msgspec.Struct):
     """What a demo remembers in its data directory: the end of its event time, and its buses' ports."""
 
     event_ms: int
-    ports: list[int]
+    ports: Annotated[list[int], msgspec.Meta(min_length=3, max_length=3)]
 
 
 @dataclass
@@ -83,9 +91,7 @@ class Demo:
 
     def run(self, seconds: float) -> dict[str, Any]:
         """Run for some seconds, or until interrupted. Returns what was counted and checked."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        kept = self._kept()
-        self._keep(kept)
+        kept = self._resumed()
         site_file = self.folder / "site.toml"
         site_file.write_text(site_text(self.rooms, kept.ports), "utf-8")
         self.door = str(Path(self.folder.resolve()) / "street.sock")
@@ -107,6 +113,16 @@ class Demo:
             tenants.stop()
             return self._report(running)
 
+    def _resumed(self) -> Kept:
+        """What was kept, or a new start. Raises NotKeptError."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            kept = self._kept()
+            self._keep(kept)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise NotKeptError(f"the demo cannot go on from {self.folder} ({error}): choose another --data") from None
+        return kept
+
     def _kept(self) -> Kept:
         file = self.folder / "demo.json"
         if file.is_file():
@@ -114,7 +130,10 @@ class Demo:
         return Kept(int(datetime(2026, 3, 2, 16, tzinfo=ZoneInfo(ZONE)).timestamp() * 1000), free_ports(3))
 
     def _keep(self, kept: Kept) -> None:
-        (self.folder / "demo.json").write_bytes(msgspec.json.encode(kept))
+        """Write it down, whole or not at all."""
+        beside = self.folder / "demo.json.new"
+        beside.write_bytes(msgspec.json.encode(kept))
+        beside.replace(self.folder / "demo.json")
 
     def _begin(self, running: Running, site_file: Path, ports: list[int]) -> None:
         first = running.store.last(0) == (0, 0)

@@ -16,6 +16,7 @@ from connectors.redis.errors import StoreError
 from connectors.redis.live import LiveStore
 
 TOKEN_VARIABLE = "METERLINE_API_TOKEN"  # noqa: S105 - the variable's name
+UVICORN_NOT_STARTED = 3
 SHUTDOWN_SECONDS = 5
 """How long answers that are under way may still take after SIGTERM or SIGINT."""
 
@@ -43,16 +44,19 @@ def serve(
     except StoreError as error:
         raise failed(str(error)) from None
     app = create_app(ApiSettings(redis_url=url, token=token, clock=event_clock.now_ms, docs=docs))
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        loop="uvloop",
-        access_log=False,
-        server_header=False,
-        log_level="warning",
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
+    try:
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            loop="uvloop",
+            access_log=False,
+            server_header=False,
+            log_level="warning",
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+    except SystemExit as ended:
+        raise (typer.Exit(1) if ended.code == UVICORN_NOT_STARTED else ended) from None
 
 
 async def _check_store(url: str) -> None:

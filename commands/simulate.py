@@ -35,6 +35,7 @@ def simulate(
 ) -> None:
     """Serve the meters of a site file as simulated ones. Ends well on Ctrl-C."""
     try:
+        _check_memory(memory)
         event_clock = EventClock.from_text(clock) if clock else EventClock.from_now(speed=speed)
         scene = Scene(
             seed=seed,
@@ -52,6 +53,11 @@ def simulate(
     except (ValueError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
+
+
+def _check_memory(memory: Path | None) -> None:
+    if memory is not None and not memory.parent.is_dir():
+        raise ValueError(f"--memory {memory}: there is no folder {memory.parent}; make it first")
 
 
 def _show(street: Street, control: str) -> None:

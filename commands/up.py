@@ -1,7 +1,9 @@
 """`meterline up`: everything on one machine, watched and kept running, until it is interrupted."""
 
+import errno
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +23,7 @@ TOKEN_VARIABLE = "METERLINE_API_TOKEN"  # noqa: S105 - the name of a variable
 def up(
     site: Annotated[Path, typer.Argument(help="Site file (docs/site-file.md).")],
     data: DataOption = DATA_DEFAULT,
-    port: Annotated[int, typer.Option(help="Port of the API, on loopback.")] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the API, on loopback.")] = 8080,
     shards: Annotated[int, typer.Option(min=1, max=99, help="Fixed when the data directory is made.")] = SHARDS_DEFAULT,
     clock: ClockOption = "",
 ) -> None:
@@ -35,6 +37,7 @@ def up(
     except WeakSecretError as error:
         raise refused(str(error)) from None
     stop_on_signals()
+    check_port(port)
     try:
         with Running(data, site, loaded, clock_of(clock), shards, typer.echo) as running:
             typer.echo(f"opening site {loaded.name}: {len(loaded.accounts)} accounts, {len(loaded.meters)} meters")
@@ -47,6 +50,17 @@ def up(
         raise failed(str(error)) from None
     except KeyboardInterrupt:
         typer.echo("ended")
+
+
+def check_port(port: int) -> None:
+    """End the command if nobody can listen at that port of loopback, before anything is opened."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # As the API does: closed connections linger.
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            what = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened ({error.strerror})"
+            raise failed(f"port {port} {what}: choose another --port") from None
 
 
 def stop_on_signals() -> None:

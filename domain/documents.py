@@ -3,6 +3,8 @@
 Sites, tariffs and meter profiles are such documents. Validation is pydantic's; what is ours is the line of a key.
 """
 
+import codecs
+import pathlib
 import re
 import tomllib
 from dataclasses import dataclass
@@ -65,20 +67,21 @@ class Lines:
             elif depth > 0:
                 depth += _brackets(line)
             elif header := _HEADER.match(line):
-                table = self._header(header[1] == "[[", header[2])
+                table = self._header(header[1] == "[[", header[2], number)
                 self._lines[table] = number
             elif key := _KEY.match(line):
                 self._lines.setdefault(table + _path(key[1]), number)
                 quotes = next((q for q in ('"""', "'''") if key[2].count(q) == 1), "")
                 depth = 0 if quotes else max(0, _brackets(key[2]))
 
-    def _header(self, is_array: bool, name: str) -> Path:  # noqa: FBT001 - the two kinds of header
+    def _header(self, is_array: bool, name: str, number: int) -> Path:  # noqa: FBT001 - the two kinds of header
         path: Path = ()
         parts = _path(name)
         for index, part in enumerate(parts):
             path += (part,)
             if is_array and index == len(parts) - 1:
                 self._counts[path] = self._counts.get(path, -1) + 1
+                self._lines.setdefault(path, number)
             if path in self._counts:
                 path += (self._counts[path],)
         return path
@@ -102,6 +105,20 @@ def _brackets(text: str) -> int:
 def key_text(path: Path) -> str:
     """`bus[0].meter[3].number`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "document"
+
+
+def read_document(path: pathlib.Path) -> str:
+    """The text of a document, with or without a byte order mark, its lines ended by newlines.
+
+    Raises MistakesError for bytes that are not UTF-8, as Notepad writes them in China, and OSError if there is no file.
+    """
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    try:
+        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        mistake = Mistake(line, "encoding", "bytes that are not UTF-8", "UTF-8; save the file as UTF-8")
+        raise MistakesError(path.name, [mistake]) from None
 
 
 def parse(text: str, name: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from connectors.files.guess import (
 )
 from connectors.files.instants import check_zone, clock_times
 from connectors.files.rows import ImportProblem, Layout, layout_of, rows_of
-from domain.documents import Part, load
+from domain.documents import Part, load, read_document
 from domain.words import Commodity
 
 Repeats = Literal["quarantine", "add"]
@@ -96,7 +96,7 @@ class ImportPlan:
 
 def load_options(path: Path) -> ImportOptions:
     """Options from a TOML file. Raises MistakesError with every mistake and its line, OSError for no file."""
-    return load(ImportOptions, path.read_text(encoding="utf-8"), path.name)
+    return load(ImportOptions, read_document(path), path.name)
 
 
 def plan_import(path: Path, options: ImportOptions) -> ImportPlan:

@@ -15,7 +15,7 @@ from connectors.files.site_checks import Findings, SiteTariff
 from connectors.files.site_document import AccountPart, BusPart, MeterPart, SiteDocument, alarm_terms, thousandths
 from connectors.modbus.profile import Profile
 from connectors.modbus.wire import Wire
-from domain.documents import Lines, Mistake, MistakesError, key_text, load, parse
+from domain.documents import Lines, Mistake, MistakesError, key_text, load, parse, read_document
 from domain.facts import AccountOpened, AlarmTerms, MeterInstalled, Place
 from domain.ids import meter_number
 
@@ -76,7 +76,7 @@ def load_site(path: Path, catalogue: Mapping[str, str] | None = None) -> Site:
 
     Raises MistakesError with every mistake, and OSError if the file itself cannot be read.
     """
-    return parse_site(path.read_text("utf-8"), path.name, path.parent, catalogue or {})
+    return parse_site(read_document(path), path.name, path.parent, catalogue or {})
 
 
 def parse_site(text: str, name: str, folder: Path, catalogue: Mapping[str, str]) -> Site:

@@ -9,7 +9,7 @@ from typing import Any
 
 from connectors.files.site_document import alarm_terms, is_quantity, thousandths
 from connectors.modbus.profile import Profile, UnknownProfileError, load_profile
-from domain.documents import MistakesError
+from domain.documents import MistakesError, read_document
 from domain.documents import Path as KeyPath
 from domain.facts import AlarmTerms
 from domain.units import quantity_text
@@ -67,7 +67,11 @@ class Findings:
         for path, row in self.tariff_rows:
             if not isinstance(file := row.get("file"), str):
                 continue
-            text = self._tariff_text(file)
+            try:
+                text = self._tariff_text(file)
+            except MistakesError as error:
+                yield (*path, "file"), f"{file!r} with mistakes: {error}", "a tariff document without mistakes"
+                continue
             if text is None:
                 names = ", ".join(self._catalogue) or "none"
                 yield (*path, "file"), repr(file), f"a file beside the site file, or a tariff of the catalogue: {names}"
@@ -82,7 +86,7 @@ class Findings:
 
     def _tariff_text(self, file: str) -> str | None:
         if (found := self._folder / file).is_file():
-            return found.read_text("utf-8")
+            return read_document(found)
         return self._catalogue.get(file)
 
     def _profiles(self) -> Iterator[Finding]:

@@ -20,7 +20,8 @@ Modbus TCP numbers its frames, and pymodbus compares the numbers.
         ├── BusyError            04 06: failed or busy; ask again later
         └── GatewayError         0A 0B: the gateway has no answer from the meter; as good as silent
 
-A write that the profile does not list raises `profile.ForbiddenWriteError` before anything is sent.
+A write that the profile does not list raises `profile.ForbiddenWriteError` before anything is sent. Making the line ready
+for a write may take seconds, so its `may_i` is asked after that: between its yes and the first byte nothing is waited for.
 """
 
 import asyncio
@@ -46,6 +47,8 @@ NEVER = 1_000_000_000
 GRACE_SECONDS = 1.0
 BARRIER_LENGTHS = range(1, 9)
 """Short, so that they fit every map; enough that an answer would have to be eight requests late to deceive."""
+MayI = Callable[[], Awaitable[bool]]
+"""Whether a write is still to be done, asked when the line is ready for it."""
 _PARITY = {"none": "N", "even": "E", "odd": "O"}
 
 _OPEN_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError)
@@ -141,6 +144,11 @@ class _Unanswered:
         return min(BARRIER_LENGTHS, key=lambda length: self.asked_at.get(length, 0.0))
 
 
+async def always() -> bool:
+    """Leave for a write that nothing can make superfluous."""
+    return True
+
+
 class Bus:
     """A line to meters that connects when it is first used, and again after it was closed.
 
@@ -160,10 +168,11 @@ class Bus:
         await self._barrier(unit, gap_ms)
         return await self._read(unit, block, function, gap_ms)
 
-    async def write(self, unit: int, profile: Profile, write: Write, *, gap_ms: int = 0) -> None:
-        """Send a write that the profile lists, once. Returns when the meter has echoed it, which proves nothing about its relay.
+    async def write(self, unit: int, profile: Profile, write: Write, *, gap_ms: int = 0, may_i: MayI = always) -> bool:
+        """Send a write that the profile lists, once. True when the meter has echoed it, which proves nothing about its relay.
 
-        Raises ForbiddenWriteError before sending; after a BusError the write may or may not have been done.
+        False when `may_i`, asked once the line is ready, said no: nothing was written. Raises ForbiddenWriteError before
+        sending; after a BusError the write may or may not have been done if `may_i` said yes, and was not if it was not asked.
         """
         check_write(profile, write)
         assert 1 <= unit <= 247, "a broadcast switches every meter of the line"
@@ -175,10 +184,14 @@ class Bus:
                 return await client.write_register(write.address, values[0], device_id=unit)
             return await client.write_registers(write.address, values, device_id=unit)
 
-        reply = await self._ask(unit, _Unanswered(write.address, profile.read_function), gap_ms, send)
+        client = await self._connected(gap_ms)
+        if not await may_i():
+            return False
+        reply = await self._ask(unit, _Unanswered(write.address, profile.read_function), client, send)
         echoed = (reply.function_code, reply.address)
         if echoed != (profile.write_function, write.address):
             raise self._wrong(unit, _Unanswered(write.address, profile.read_function), f"echo of {echoed}")
+        return True
 
     def close(self) -> None:
         """Close the connection. The next request opens it again."""
@@ -205,15 +218,14 @@ class Bus:
             ask = client.read_input_registers if function == 4 else client.read_holding_registers
             return await ask(block.address, count=block.count, device_id=unit)
 
-        reply = await self._ask(unit, asked, gap_ms, send)
+        reply = await self._ask(unit, asked, await self._connected(gap_ms), send)
         if reply.function_code != function or len(reply.registers) != block.count:
             said = f"function {reply.function_code} with {len(reply.registers)} registers"
             raise self._wrong(unit, asked, f"{said} to function {function} for {block.count}")
         return list(reply.registers)
 
-    async def _ask(self, unit: int, asked: _Unanswered, gap_ms: int, send: Callable[[Any], Awaitable[Any]]) -> Any:
+    async def _ask(self, unit: int, asked: _Unanswered, client: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
         """One request and its answer. The deadline is ours; pymodbus' own, a second earlier, should make it superfluous."""
-        client = await self._connected(gap_ms)
         start = monotonic()
         try:
             async with asyncio.timeout(self.wire.timeout_ms / 1000 + GRACE_SECONDS):

@@ -44,7 +44,15 @@ class Line:
         self._readings: list[Reading] = []
         self._ordered = asyncio.Event()
         self._switching = Switching(
-            self._meters, self._reader, uplink, outbox, clock, counters, self._silent, self._report_now
+            self._meters,
+            self._reader,
+            uplink,
+            outbox,
+            clock,
+            counters,
+            self._silent,
+            self._report_now,
+            self._reader.write,
         )
 
     def take(self, command: Command) -> None:

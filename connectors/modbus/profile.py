@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from connectors.modbus.profile_document import Block, Point, PointKey, PointType, Profile, Switch, Write
-from domain.documents import load
+from domain.documents import load, read_document
 from domain.words import Status, Supply
 
 BANDS: tuple[PointKey, ...] = ("sharp", "peak", "flat", "valley", "deep_valley")
@@ -70,7 +70,7 @@ def builtin_profiles() -> tuple[str, ...]:
 
 @cache
 def _builtin(name: str) -> Profile:
-    return load(Profile, (_BUILTIN / f"{name}.toml").read_text("utf-8"), f"{name}.toml")
+    return load(Profile, read_document(_BUILTIN / f"{name}.toml"), f"{name}.toml")
 
 
 def load_profile(name_or_path: str, folder: Path | None = None) -> Profile:
@@ -84,7 +84,7 @@ def load_profile(name_or_path: str, folder: Path | None = None) -> Profile:
     path = (folder or Path()) / name_or_path
     if not path.is_file():
         raise UnknownProfileError(f"a file, or one of {', '.join(known)}")
-    return load(Profile, path.read_text("utf-8"), str(path))
+    return load(Profile, read_document(path), str(path))
 
 
 def decode(profile: Profile, blocks: Blocks) -> Sample:

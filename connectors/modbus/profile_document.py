@@ -46,6 +46,12 @@ class Bits(Part):
     mask: int = Field(ge=1, le=0xFFFF)
     value: int = Field(ge=0, le=0xFFFF)
 
+    @model_validator(mode="after")
+    def _can_match(self) -> Self:
+        if self.value & ~self.mask:
+            raise ValueError("`value` only of bits that are in `mask`: others never match")
+        return self
+
     def match(self, register: int) -> bool:
         """Whether a register's bits are as stated."""
         return register & self.mask == self.value
@@ -96,6 +102,12 @@ class Switch(Part):
     off: Write
     automatic: Write | None = None
     verify: Literal["status", "register"]
+
+    @model_validator(mode="after")
+    def _two_positions(self) -> Self:
+        if self.on == self.off:
+            raise ValueError("`on` and `off` to be two different writes")
+        return self
 
     def writes(self) -> tuple[Write, ...]:
         """All that the switch may write."""

@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 
 from connectors.files.site import SiteMeter
-from connectors.modbus.bus import AcknowledgedError, Bus, RefusedError
+from connectors.modbus.bus import AcknowledgedError, Bus, MayI, RefusedError
 from connectors.modbus.counters import Collected
 from connectors.modbus.profile import Block, Sample, Write, decode
 from connectors.modbus.uplink import Clock
@@ -72,9 +72,12 @@ class Reader:
             await asyncio.sleep(meter.profile.recheck_ms / 1000)
             return await self._bus.read(meter.unit, block, function=function, gap_ms=gap_ms)
 
-    async def write(self, meter: SiteMeter, write: Write) -> None:
-        """Send a write, once. Raises BusError; ForbiddenWriteError before anything is sent."""
-        await self._bus.write(meter.unit, meter.profile, write, gap_ms=self._gap(meter))
+    async def write(self, meter: SiteMeter, write: Write, may_i: MayI) -> bool:
+        """Send a write, once, if `may_i` says so when the line is ready. Returns whether it was sent.
+
+        Raises BusError; ForbiddenWriteError before anything is sent.
+        """
+        return await self._bus.write(meter.unit, meter.profile, write, gap_ms=self._gap(meter), may_i=may_i)
 
     def _gap(self, meter: SiteMeter) -> int:
         return meter.profile.min_gap_ms if self._gap_ms is None else self._gap_ms

@@ -1,18 +1,19 @@
 """Carrying out the orders of one bus: asked whether still wanted, written once, and read back before it counts as done.
 
-Promises: nothing is written unless `uplink.still_wanted` said yes immediately before; if it cannot be asked, nothing is
-written. VERIFIED is reported only after a read-back that shows the supply as wanted, or the control register as written
-where the profile has no more to show. A write that was not answered is read back before it is sent again; one that was
-echoed is never sent again, and FAILED when the supply has not moved in the profile's `settle_ms`. An order for a silent
-meter waits until that answers, or until its expiry.
+Promises: nothing is written unless `uplink.still_wanted` said yes immediately before, when the line was ready for the write;
+if it cannot be asked, or the order was withdrawn or expired meanwhile, nothing is written. SENT is in the outbox before the
+write. VERIFIED is reported only after a read-back that shows the supply as wanted, or the control register as written where
+the profile has no more to show. A write that was not answered is read back before it is sent again; one that was echoed is
+never sent again, and FAILED when the supply has not moved in the profile's `settle_ms`. An order for a silent meter waits
+until that answers, or until its expiry.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import monotonic
 
 from connectors.files.site import SiteMeter
-from connectors.modbus.bus import AcknowledgedError, BusError, BusyError, LinkDownError, RefusedError
+from connectors.modbus.bus import AcknowledgedError, BusError, BusyError, LinkDownError, MayI, RefusedError
 from connectors.modbus.counters import Collected
 from connectors.modbus.orders import Order, Orders
 from connectors.modbus.outbox import Outbox
@@ -29,7 +30,10 @@ FOREVER = float("inf")
 
 
 class Switching:
-    """The orders of a bus. `read` is told the reading that shows what became of a switch."""
+    """The orders of a bus. `read` is told the reading that shows what became of a switch.
+
+    `write` makes the line ready for a meter, asks for leave, and only then writes; it says whether it did.
+    """
 
     def __init__(
         self,
@@ -41,6 +45,7 @@ class Switching:
         counters: Collected,
         silent: SilentMeters,
         read: Callable[[Reading], None],
+        write: Callable[[SiteMeter, Write, MayI], Awaitable[bool]],
     ) -> None:
         self.orders = Orders()
         self._meters = meters
@@ -51,6 +56,7 @@ class Switching:
         self._counters = counters
         self._silent = silent
         self._read = read
+        self._write = write
 
     def next_due(self) -> float:
         """When the next order wants something done, on the monotonic clock."""
@@ -126,14 +132,13 @@ class Switching:
 
     async def _send(self, order: Order, meter: SiteMeter) -> None:
         write = switch_write(meter.profile, order.command.wanted)
-        if not await self._is_still_wanted(order) or order not in self.orders:
-            return
-        self._report(order.command, Stage.SENT)
-        order.written_at = monotonic()
         try:
-            await self._reader.write(meter, write)
+            if not await self._write(meter, write, lambda: self._may_send(order)):
+                return
         except AcknowledgedError:
-            pass  # Accepted, and takes longer: as good as an echo.
+            if order.written_at is None:
+                raise  # It answered the read that comes before the write.
+            # Accepted, and takes longer: as good as an echo.
         except BusyError as error:
             if error.code == 0x06:
                 order.written_at = None  # Busy: it was not done. 04 leaves that open, so it is read back first.
@@ -141,6 +146,17 @@ class Switching:
         order.echoed = True
         order.due_at = monotonic() + meter.profile.recheck_ms / 1000
         self._report(order.command, Stage.ACKNOWLEDGED)
+
+    async def _may_send(self, order: Order) -> bool:
+        """The last moment before the write. Connection and gap took their time: the tenant may have paid meanwhile."""
+        if not await self._is_still_wanted(order) or order not in self.orders:
+            return False
+        if self._clock.now_ms() >= order.command.expires_at:
+            self._end(order, Stage.EXPIRED, "the line was not ready in time")
+            return False
+        self._report(order.command, Stage.SENT)
+        order.written_at = monotonic()
+        return True
 
     async def _is_still_wanted(self, order: Order) -> bool:
         try:

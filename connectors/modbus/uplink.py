@@ -9,7 +9,7 @@ from domain.facts import CommandReported, ReadingBlock, ReadingRefused
 
 
 class Uplink(Protocol):
-    """The collector's side of the log. Any method raises ConnectionError when the other end cannot be reached.
+    """The collector's side of the log. Any method raises ConnectionError when the other end cannot be reached, or refuses.
 
     A report may be made again when the first attempt raised, although it had arrived: the machine tells repeats.
     """

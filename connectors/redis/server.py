@@ -114,10 +114,16 @@ def access_of(data: Path) -> Access:
         raise ServerError(
             f"{data} is no data directory of Meterline: start `meterline up --data {data}` first"
         ) from error
+    except OSError as error:
+        raise _unusable(data, error) from error
     except msgspec.MsgspecError as error:
         raise ServerError(
             f"the passwords cannot be read ({error}): delete {data / 'access.json'}, new ones are made at the next start"
         ) from error
+
+
+def _unusable(data: Path, error: OSError) -> ServerError:
+    return ServerError(f"{data} cannot be used as a data directory ({error}): choose a folder of your own with --data")
 
 
 @dataclass
@@ -131,13 +137,16 @@ class EmbeddedServer:
     @classmethod
     def start(cls, data: Path, program: Path | None = None) -> "EmbeddedServer":
         """Lock a data directory (made if missing), start its server and wait until it answers. Raises ServerError."""
-        (data / "redis").mkdir(mode=0o700, parents=True, exist_ok=True)
-        data.chmod(0o700)
-        with _locked(data) as lock:
-            access = _access(data)
-            process = _spawned(program or binary(), _configuration(data, access), lock)
-            lock.truncate(0)
-            lock.write(str(process.pid))
+        try:
+            (data / "redis").mkdir(mode=0o700, parents=True, exist_ok=True)
+            data.chmod(0o700)
+            with _locked(data) as lock:
+                access = _access(data)
+                process = _spawned(program or binary(), _configuration(data, access), lock)
+                lock.truncate(0)
+                lock.write(str(process.pid))
+        except OSError as error:
+            raise _unusable(data, error) from error
         server = cls(data, access, process)
         server.wait_until_ready()
         return server

@@ -41,6 +41,15 @@ def translated() -> Iterator[None]:
         raise StoreRefused(str(error)) from error
 
 
+@contextmanager
+def understood() -> Iterator[None]:
+    """Refuse a URL that the client library cannot read, without showing it: it may hold a password."""
+    try:
+        yield
+    except ValueError:
+        raise StoreMismatch("REDIS_URL must be redis://…, rediss://… or unix://…") from None
+
+
 def connection_options() -> dict[str, Any]:
     """Options of every connection: no retries, an answer in bounded time, plain replies."""
     return {
@@ -75,7 +84,8 @@ class Store:
 
         `shards` None takes what is there; a store that has another number than the one asked for is a StoreMismatch.
         """
-        client = redis.Redis.from_url(url, **connection_options())
+        with understood():
+            client = redis.Redis.from_url(url, **connection_options())
         try:
             return cls(client, _shards_of(client, shards))
         except StoreError:
@@ -205,4 +215,4 @@ def _records(name: str, found: dict[bytes, bytes]) -> dict[Any, Any]:
     return {key_value(kind, field): decoder.decode(packed) for field, packed in found.items()}
 
 
-__all__ = ["Store", "StoreError", "check_site", "connection_options", "translated"]
+__all__ = ["Store", "StoreError", "check_site", "connection_options", "translated", "understood"]

@@ -1,7 +1,9 @@
 """The collector's door to the log: readings and reports go to the shard of their meter, commands come from the machine.
 
 Guarantee: a report that returns is in the log; one that raises may be, and may be made again. Commands are delivered at
-least once, the open ones first after every start; their epochs tell repeats.
+least once, the open ones first after every start; their epochs tell repeats. A server that refuses (no permission, out of
+memory, a full disk) is as good as one that does not answer: somebody repairs it, and until then the collector keeps its
+reports.
 """
 
 import asyncio
@@ -11,7 +13,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from connectors.redis.errors import StoreUnreachable
+from connectors.redis.errors import StoreError, StoreMismatch
 from connectors.redis.live import LiveStore
 from domain.effects import Command
 from domain.facts import CommandReported, Fact, ReadingBlock, ReadingRefused
@@ -25,7 +27,10 @@ ASK_AGAIN_SECONDS = 5.0
 
 
 class RedisUplink:
-    """`connectors.modbus.uplink.Uplink` over a live store. Raises ConnectionError when the store does not answer."""
+    """`connectors.modbus.uplink.Uplink` over a live store. Raises ConnectionError when the store does not answer or refuses.
+
+    StoreMismatch stays what it is: a store that does not fit this release never will.
+    """
 
     def __init__(self, store: LiveStore) -> None:
         self._store = store
@@ -86,7 +91,9 @@ class RedisUplink:
 def _as_connection_error() -> Iterator[None]:
     try:
         yield
-    except StoreUnreachable as error:
+    except StoreMismatch:
+        raise
+    except StoreError as error:
         raise ConnectionError(str(error)) from error
 
 

@@ -3,6 +3,7 @@ import pytest
 from api_site import DRY_METER, LATER, METER, NOW, append_readings, money, new_id, wait_until_settled
 from ulid import ULID
 
+from api.models import ControlOrder
 from connectors.redis.formats import alarm_message, iso
 from domain.effects import Alarm
 from domain.ids import LOG_START, shard_of
@@ -106,6 +107,11 @@ def test_a_force_that_cannot_be_is_refused_by_name(site, ask, meter, order, stat
         {"wanted": "automatic", "minutes": 5},
         {"until": "2026-09-21T18:00:00"},
         {"until": 1_790_000_000},
+        {"until": "20260921T180000Z"},
+        {"until": "2026-W39-1T18:00:00Z"},
+        {"until": "2026-09-21 18:00:00Z"},
+        {"until": "2026-09-21T18:00Z"},
+        {"until": iso(NOW + 366 * 24 * HOUR_MS + 1)},
         {"minutes": True},
         {"minutes": 5, "operator": ""},
     ],
@@ -113,6 +119,13 @@ def test_a_force_that_cannot_be_is_refused_by_name(site, ask, meter, order, stat
 def test_a_force_says_once_when_it_ends(store, ask, order):
     """A switch never stays forced because somebody forgot to say until when, or said it in no time zone."""
     assert ask("POST", f"/meters/{METER}/commands", json=force() | order).status_code == 422
+
+
+def test_a_force_may_last_a_year():
+    """The last moment that `minutes` could name can be said as a time as well, in any zone."""
+    order = force(until=iso(NOW + 366 * 24 * HOUR_MS).replace("Z", "+00:00"))
+
+    assert ControlOrder.model_validate(order).until_ms == NOW + 366 * 24 * HOUR_MS
 
 
 def test_accounts_are_listed_by_pages(site, ask):

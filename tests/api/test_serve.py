@@ -10,7 +10,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+import typer
 from api_site import TOKEN
+from typer.testing import CliRunner
+
+from commands.serve import serve
 
 SERVE = [sys.executable, "-c", "import typer; from commands.serve import serve; typer.run(serve)"]
 
@@ -61,6 +65,17 @@ def test_the_command_serves_a_data_directory_and_ends_well(store, server, ending
     assert process.returncode in {0, -ending}
     assert TOKEN.encode() not in said
     assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize(("code", "ours"), [(3, 1), (1, 1), (0, 0)])
+def test_a_server_that_does_not_start_is_a_failure_like_any_other(store, server, monkeypatch, code, ours):
+    """Codes mean what they mean in every command of ours: 1 is a failure."""
+    monkeypatch.setenv("METERLINE_API_TOKEN", TOKEN)
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: sys.exit(code))
+    app = typer.Typer()
+    app.command()(serve)
+
+    assert CliRunner().invoke(app, ["--data", str(server.data)]).exit_code == ours
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,45 @@ def test_a_switch_that_a_profile_does_not_have_cannot_be_asked_for(folder):
     assert "has no [switch]" in told[2]
 
 
+def test_a_tariff_in_another_encoding_is_told(folder):
+    """A tariff file that is not UTF-8 is a mistake of the site that names it."""
+    (folder / "flat.toml").write_bytes((FLAT + 'source = "电价"\n').encode("gbk"))
+
+    told = mistakes(SITE, folder)
+
+    assert told[0][:2] == ('file = "flat.toml"', "tariff[0].file")
+    assert "flat.toml: line 3: encoding" in told[0][2]
+
+
+def test_a_misspelt_array_is_told_at_its_line(folder):
+    """`[[acount]]` is no such key, there and not at the begin of the file."""
+    told = mistakes(SITE.replace("[[account]]", "[[acount]]"), folder)
+
+    assert ("[[acount]]", "acount") in [(line, key) for line, key, _ in told]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (
+            r"supply_on = {[^}]*}",
+            "supply_on = { address = 0x15, mask = 1, value = 2 }",
+            "only of bits that are in `mask`",
+        ),
+        (r"off = {[^}]*}", "SAME", "two different writes"),
+    ],
+)
+def test_a_switch_or_bit_that_can_never_be_told_apart_is_a_mistake(before, after, expected, folder):
+    """A rule that no register meets, or an off that is an on, would leave a room on or dark for ever."""
+    text = example("profiles.md")
+    on = re.search(r"^on = ({[^}]*})", text, re.MULTILINE)[1]
+    text = re.sub(rf"^{before}", f"off = {on}" if after == "SAME" else after, text, count=1, flags=re.MULTILINE)
+    (folder / "mine.toml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(MistakesError, match=expected):
+        load_profile("mine.toml", folder)
+
+
 @pytest.mark.parametrize(
     "text", ["", "site = 3", "[[bus]]\nmeter = 4\n[site]", "bus = [1]\naccount = 'x'\ntariff = [[]]"]
 )

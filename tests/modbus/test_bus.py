@@ -188,6 +188,35 @@ def test_a_write_uses_the_function_of_its_profile():
     assert asyncio.run(scene()) == [(5, 6, (2,)), (6, 16, (0,))]
 
 
+def test_a_write_asks_leave_when_the_line_is_ready():
+    """Leave is asked after the connection, the read that proves older answers gone and the gap; without it nothing is written."""
+    gap_ms = 200
+
+    async def scene(answer):
+        async with RtuPeer().open() as peer:
+            peer.put(5, 0, [1, 2, 3, 4])
+            bus = rtu(peer)
+            loop, asked = asyncio.get_running_loop(), []
+
+            async def may_i():
+                asked.append((len(peer.requests), loop.time()))
+                return answer
+
+            peer.silent = {5}
+            with pytest.raises(SilentMeterError):
+                await bus.read(5, FOUR)
+            peer.silent = set()
+            start = loop.time()
+            profile, write = load_profile("dds238-2-zn-sr"), Write(address=0x1A, values=(0,))
+            sent = await bus.write(5, profile, write, gap_ms=gap_ms, may_i=may_i)
+            bus.close()
+            ((requests, moment),) = asked
+            return sent, peer.writes(), requests, moment - start >= 2 * gap_ms / 1000
+
+    assert asyncio.run(scene(answer=True)) == (True, [(0x1A, 0)], 2, True)
+    assert asyncio.run(scene(answer=False)) == (False, [], 2, True)
+
+
 def test_nobody_listening_is_a_link_that_is_down():
     """A gateway that is off is told apart from a silent meter."""
 

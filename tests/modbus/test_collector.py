@@ -109,10 +109,10 @@ def site(*buses):
     return Site(name="test", zone="Asia/Shanghai", currency="CNY", tariffs=(), accounts=(), buses=buses)
 
 
-def bus(peer_port, *meters, kind="rtu-over-tcp", poll_seconds=0.05, timeout_ms=100, name="east"):
+def bus(peer_port, *meters, kind="rtu-over-tcp", poll_seconds=0.05, timeout_ms=100, name="east", gap_ms=0):
     """A bus at a port of loopback."""
     wire = Wire(name=name, kind=kind, host="127.0.0.1", port=peer_port, timeout_ms=timeout_ms)
-    return SiteBus(wire, poll_seconds, meters, gap_ms=0)
+    return SiteBus(wire, poll_seconds, meters, gap_ms=gap_ms)
 
 
 def meter(number, profile=DDS):
@@ -398,6 +398,71 @@ def test_a_trip_that_is_no_longer_wanted_is_not_executed():
         return peer.writes(), uplink.stages(1)
 
     assert asyncio.run(scene()) == ([], [])
+
+
+def withdraw(uplink):
+    """The machine withdraws the trip, and the collector is told."""
+    uplink.new.put_nowait(command(1, stage=Stage.WITHDRAWN))
+
+
+def want_it_on(uplink):
+    """The machine wants the supply on, and the collector has not been told yet."""
+    uplink.wish = Supply.ON
+
+
+@pytest.mark.parametrize("pay", [withdraw, want_it_on])
+def test_a_trip_that_is_settled_while_the_line_is_made_ready_is_not_executed(pay):
+    """The tenant pays during the gap before the write: the trip is neither sent nor reported as sent."""
+
+    async def scene():
+        uplink = FakeUplink()
+        async with RtuPeer().open() as peer:
+            equip(peer, 1)
+            async with collecting(site(bus(peer.port, meter(1), poll_seconds=60, gap_ms=1000)), uplink):
+                await until(lambda: uplink.blocks)
+                uplink.new.put_nowait(command(1))
+                await asyncio.sleep(0.3)
+                pay(uplink)
+                await until(lambda: uplink.asked)
+                await asyncio.sleep(0.3)
+                asked = uplink.asked
+                await asyncio.sleep(1)
+        return peer.writes(), uplink.stages(1), uplink.asked - asked
+
+    assert asyncio.run(scene()) == ([], [], 0)
+
+
+def test_a_trip_that_expires_while_the_line_is_made_ready_is_not_executed():
+    """A command whose life ends during the gap before the write is over, and says that it was never sent."""
+
+    async def scene():
+        uplink = FakeUplink()
+        async with RtuPeer().open() as peer:
+            equip(peer, 1)
+            async with collecting(site(bus(peer.port, meter(1), poll_seconds=60, gap_ms=1000)), uplink):
+                await until(lambda: uplink.blocks)
+                uplink.new.put_nowait(command(1, life_ms=400))
+                await until(lambda: uplink.reports)
+                await asyncio.sleep(0.3)
+        return peer.writes(), [(report.stage, report.detail) for report in uplink.reports]
+
+    assert asyncio.run(scene()) == ([], [(Stage.EXPIRED, "the line was not ready in time")])
+
+
+def test_an_order_counts_as_sent_before_its_bytes_are():
+    """SENT is in the outbox when the meter gets the write, so a collector that ends then leaves a trace."""
+
+    async def scene():
+        uplink, sent = FakeUplink(), []
+        async with RtuPeer().open() as peer:
+            equip(peer, 1)
+            async with collecting(site(bus(peer.port, meter(1))), uplink) as counters:
+                peer.on_write = lambda _request: sent.append(counters.commands[Stage.SENT])
+                uplink.new.put_nowait(command(1))
+                await until(lambda: sent)
+        return sent
+
+    assert asyncio.run(scene()) == [1]
 
 
 def test_a_command_waits_for_a_silent_meter():

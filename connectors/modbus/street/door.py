@@ -21,6 +21,7 @@ from connectors.modbus.street.meter import Fault, SimulatedMeter
 from domain.ids import meter_text
 from domain.words import Supply
 
+PORT_MAX = 65_535
 log = structlog.get_logger(__name__)
 
 
@@ -101,8 +102,10 @@ def _control(street: StreetBehind, line: bytes) -> dict[str, Any]:
 
 
 def _door_address(where: str) -> tuple[Path | None, tuple[str, int]]:
-    """A path of a unix socket, or a loopback port: whatever is not all digits is a path."""
-    if where.isdigit():
+    """A path of a unix socket, or a loopback port: whatever is not all digits is a path. Raises ValueError."""
+    if where.isdecimal():
+        if not 1 <= int(where) <= PORT_MAX:
+            raise ValueError(f"control {where}: expected a port from 1 to {PORT_MAX}, or the path of a unix socket")
         return None, ("127.0.0.1", int(where))
     return Path(where), ("", 0)
 
