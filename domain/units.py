@@ -65,16 +65,6 @@ def money_text(micros: int) -> str:
     return _decimal_text(micros, 6, 2)
 
 
-def price_text(nanos: int) -> str:
-    """Decimal text of a price per kWh or m³, exact, with at least two decimals."""
-    return _decimal_text(nanos, 9, 2)
-
-
 def quantity_text(thousandths: int) -> str:
     """Decimal text in kWh of Wh, or in m³ of litres, exact, with three decimals: `1.250`."""
     return _decimal_text(thousandths, 3, 3)
-
-
-def micros_rounded_down(micros: int, picos: int) -> int:
-    """Whole micros at or below an exact amount; what a display or a refund may promise."""
-    return micros + picos // PICOS_PER_MICRO

@@ -24,12 +24,6 @@ HELD_MAX = 10**18
 _OF_READINGS = tuple(kind.name.lower() for kind in Metering if kind >= QUARANTINED_FROM)
 
 
-def _believable(state: ShardState, at: int) -> int:
-    """The time of an alarm: that of the input, unless the input's time is what cannot be believed."""
-    latest = state.header.now + FUTURE_MS if state.header.now else LATEST_MS
-    return at if 0 < at <= latest else state.header.now
-
-
 def case_key(meter: int, reason: str) -> str:
     """`000000000017:jump`."""
     return f"{meter_text(meter)}:{reason}"
@@ -59,6 +53,12 @@ def release(state: ShardState, row: int, at: int, effects: Effects) -> None:
         if case and not case.released_at:
             state.cases.put(case_key(meter, reason), msgspec.structs.replace(case, usage=0, released_at=at))
             effects.alarms.append(_alarm(state, meter, reason, AlarmState.CLEARED, at))
+
+
+def _believable(state: ShardState, at: int) -> int:
+    """The time of an alarm: that of the input, unless the input's time is what cannot be believed."""
+    latest = state.header.now + FUTURE_MS if state.header.now else LATEST_MS
+    return at if 0 < at <= latest else state.header.now
 
 
 def _alarm(state: ShardState, meter: int, reason: str, alarm_state: AlarmState, at: int) -> Alarm:

@@ -221,17 +221,6 @@ class LiveStore:
             packed = await self._redis.lrange(ledger_key(view.shard, view.record.row), -(skip + newest), -(skip + 1))
         return np.frombuffer(b"".join(packed), POSTING)[::-1]
 
-    async def alarms(
-        self, shard: int, after: EntryId = LOG_START, count: int = 100
-    ) -> list[tuple[EntryId, list[Alarm]]]:
-        """Alarm events of a shard after a position, oldest first."""
-        with _answered():
-            found = await self._redis.xrange(key("alarms", shard), "(" + entry_text(after), "+", count)
-        return [
-            (entry_id(entry.decode()), msgspec.msgpack.decode(fields[b"b"], type=list[Alarm]))
-            for entry, fields in found
-        ]
-
     async def newest_alarms(self, count: int) -> list[Alarm]:
         """The newest alarm events of all shards, newest first."""
         with _answered():
