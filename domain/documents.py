@@ -1,9 +1,11 @@
 """TOML documents that people write: parsed into a model, with every mistake found at once, each with its line.
 
-Sites, tariffs and meter profiles are such documents. Validation is pydantic's; what is ours is the line of a key.
+Programs may send the same tables as JSON; mistakes in it have keys and no lines. Sites, tariffs and meter profiles are
+such documents. Validation is pydantic's; what is ours is the line of a key.
 """
 
 import codecs
+import json
 import pathlib
 import re
 import tomllib
@@ -56,7 +58,7 @@ class Lines:
     """Line numbers of a TOML text's keys. A key that has none of its own answers with its table's."""
 
     def __init__(self, text: str) -> None:
-        self._lines: dict[Path, int] = {(): 1}
+        self._lines: dict[Path, int] = {(): 1 if text else 0}
         self._counts: dict[Path, int] = {}
         table: Path = ()
         depth = 0
@@ -133,14 +135,32 @@ def parse(text: str, name: str) -> dict[str, Any]:
         raise MistakesError(name, [mistake]) from None
 
 
+def is_json(text: str) -> bool:
+    """Whether a document is JSON: no TOML document begins with a brace."""
+    return text.lstrip().startswith("{")
+
+
+def _parse_json(text: str, name: str) -> Any:
+    """The same tables from JSON. A number with decimals is refused where a model wants its text, as in TOML."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise MistakesError(name, [Mistake(error.lineno, "syntax", error.msg, "JSON, see https://json.org")]) from None
+
+
 def load(model: type[M], text: str, name: str) -> M:
-    """Parse and validate a document. Raises MistakesError with every mistake and its line."""
-    tables = parse(text, name)
+    """Parse and validate a document. Raises MistakesError with every mistake and its line; JSON has no lines, only keys."""
+    tables = _parse_json(text, name) if is_json(text) else parse(text, name)
     try:
         return model.model_validate(tables)
     except ValidationError as error:
-        lines = Lines(text)
+        lines = lines_of(text)
         raise MistakesError(name, [_mistake(item, lines) for item in error.errors()]) from None
+
+
+def lines_of(text: str) -> Lines:
+    """The lines of a document's keys; every one of them 0 for JSON."""
+    return Lines("" if is_json(text) else text)
 
 
 def _mistake(item: Any, lines: Lines) -> Mistake:

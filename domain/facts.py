@@ -112,7 +112,8 @@ class MeterInstalled(Record, frozen=True, kw_only=True):
 
     `modulus`: the register wraps to 0 at this many Wh or litres; 0: it does not. `rated_per_hour`: the most Wh or litres it can truly count
     in an hour, before ratio; more is a jump. `ratio` = ct x pt. `opening_register` is its value at `at`; without one the
-    first reading is the baseline. `switchable`: has a relay or valve that we may use.
+    first reading is the baseline. `switchable`: has a relay or valve that we may use. `persons` and `capacity_w` (contracted, W)
+    are for tariffs that ask about the premises.
     """
 
     KIND: ClassVar[str] = "meter_installed"
@@ -127,6 +128,26 @@ class MeterInstalled(Record, frozen=True, kw_only=True):
     ratio: int = 1
     opening_register: int | None = None
     switchable: bool = True
+    persons: int = 1
+    capacity_w: int = 0
+
+
+class TariffAssigned(Record, frozen=True, kw_only=True):
+    """A meter is priced by another tariff, or for other premises, from `starts_at` (ms UTC) on, or from its last reading if
+    that is later; from the next whole minute.
+
+    `restart`: its tier counter begins anew there; else it goes on where the tier periods are the same. An assignment of the
+    same time replaces the one before it.
+    """
+
+    KIND: ClassVar[str] = "tariff_assigned"
+    id: str
+    meter: int
+    tariff: str
+    starts_at: int
+    persons: int = 1
+    capacity_w: int = 0
+    restart: bool = False
 
 
 class RechargeOrdered(Record, frozen=True, kw_only=True):
@@ -196,6 +217,7 @@ RECORDS: tuple[type[Record], ...] = (
     TariffPublished,
     AccountOpened,
     MeterInstalled,
+    TariffAssigned,
     RechargeOrdered,
     RefundOrdered,
     ControlOrdered,

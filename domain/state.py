@@ -87,14 +87,39 @@ METER_TERMS = np.dtype(
             ("rated_per_hour", "<i8"),
             ("account", "<u4"),  # the account's row
             ("ratio", "<u4"),
-            ("tariff", "<u2"),  # the tariff's row
+            ("plan", "<i4"),  # the plan's row
+            ("counter", "<i4"),  # first row of the tier counter that it shares
             ("commodity", "u1"),
             ("switchable", "u1"),
-            ("pad", "<u4"),
+            ("brackets", "i1"),  # rows of the counter for one period
+            ("pad1", "u1"),
+            ("pad2", "<u4"),
         ],
     )
 )
-"""40 bytes."""
+"""48 bytes."""
+
+COUNTER = np.dtype(
+    (
+        np.record,
+        [
+            ("period", "<i4"),  # tier period: epoch minutes UTC of its begin; -1: none yet
+            ("picos", "<i4"),
+            ("used", "<i8"),  # Wh or litres in the period
+            ("micros", "<i8"),  # what the period would cost, were this row's the schedule that its use reaches
+        ],
+    )
+)
+"""24 bytes, hot. A tier counter is two periods of as many rows as its plan has brackets (`tariffs.levels.thresholds`); with one
+bracket the cost is not kept, because nothing asks for it."""
+
+
+class CounterRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A tier counter of an account, from row `row` of the counter rows on: for meters of this commodity whose plans have these thresholds."""
+
+    row: int
+    commodity: Commodity
+    thresholds: tuple[int, ...]
 
 
 class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,10 +133,24 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     alarms: AlarmTerms
     opened_at: int
     meters: tuple[int, ...] = ()
+    counters: tuple[CounterRecord, ...] = ()
+
+
+class Assignment(msgspec.Struct, frozen=True, kw_only=True):
+    """From `starts_at` (ms UTC) on a meter is priced by `tariff`. `restart`: its tier counter begins anew there."""
+
+    starts_at: int
+    tariff: str
+    persons: int = 1
+    capacity_w: int = 0
+    restart: bool = False
 
 
 class MeterRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wide about a meter. `row` is its place in the meter rows."""
+    """What is wide about a meter. `row` is its place in the meter rows; `tariff` and premises are those it was installed with.
+
+    `assigned`: later assignments, by strictly increasing time.
+    """
 
     row: int
     meter: int
@@ -125,14 +164,23 @@ class MeterRecord(msgspec.Struct, frozen=True, kw_only=True):
     switchable: bool
     installed_at: int
     opening_register: int | None = None
+    persons: int = 1
+    capacity_w: int = 0
+    assigned: tuple[Assignment, ...] = ()
 
 
 class TariffRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A published tariff. `row` is its number in meter terms."""
+    """A published tariff. `row`: the order of publication."""
 
     row: int
     tariff: str
     document: str
+
+
+class PlanRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Assignments that some meter has had, in order of time; the first from the beginning. Its key is its row in meter terms."""
+
+    assignments: tuple[Assignment, ...]
 
 
 class KeptOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,6 +256,7 @@ ROWS: dict[str, np.dtype[np.void]] = {
     "account_terms": ACCOUNT_TERMS,
     "meters": METER,
     "meter_terms": METER_TERMS,
+    "counters": COUNTER,
 }
 """Every kind of row by the name it is kept under."""
 
@@ -215,6 +264,7 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "account_records": (str, AccountRecord),
     "meter_records": (int, MeterRecord),
     "tariff_records": (str, TariffRecord),
+    "plan_records": (int, PlanRecord),
     "kept_outcomes": (bytes, KeptOutcome),
     "cases": (str, QuarantineCase),
     "open_commands": (int, OpenCommand),

@@ -7,7 +7,7 @@ by minute. It follows meters, money and the answers to orders; alarms and comman
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -24,6 +24,7 @@ from domain.facts import (
     RechargeOrdered,
     Record,
     RefundOrdered,
+    TariffAssigned,
     TariffPublished,
     Ticked,
 )
@@ -31,8 +32,12 @@ from domain.ids import LOG_START, METER_NUMBER_MAX, EntryId, order_id, order_tim
 from domain.state import StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO, USAGE_MAX
 from domain.words import QUARANTINED_FROM, Commodity, Ledger, Metering, Refusal, Supply
-from tariffs.loader import Tariff, load_tariff
+from tariffs.levels import thresholds
+from tariffs.loader import is_self_contained, load_tariff
+from tariffs.prepaid import obstacles
+from tariffs.rating import Counter as TierCounter
 from tariffs.rating import cost_of
+from tariffs.tariff import Plan, Premises, Stage, Tariff
 
 YEAR_2100_MS = 4_102_444_800_000
 REGISTER_UNBOUNDED = 10**15
@@ -40,12 +45,18 @@ REGISTER_UNBOUNDED = 10**15
 
 @dataclass(slots=True)
 class _Meter:
-    """A meter as it was installed, and its last believed reading; `suspect`: the register that first jumped."""
+    """A meter as it was installed, and its last believed reading; `suspect`: the register that first jumped.
+
+    `assigned`: by time. `plan`: what it is priced by. `counter`: the thresholds of the tier counter that it counts in.
+    """
 
     installed: MeterInstalled
     time: int | None
     register: int
     suspect: int | None = None
+    assigned: dict[int, TariffAssigned] = field(default_factory=dict)
+    plan: Plan = ()
+    counter: tuple[int, ...] = ()
 
 
 class Audit:
@@ -68,6 +79,7 @@ class Audit:
         self._accounts: dict[str, AccountOpened] = {}
         self._meters: dict[int, _Meter] = {}
         self._tariffs: dict[str, Tariff] = {}
+        self._counters: dict[tuple[str, Commodity, tuple[int, ...]], TierCounter] = {}
         self._kept: dict[bytes, tuple[bytes, str]] = {}
 
     @property
@@ -134,8 +146,9 @@ class Audit:
         installed = meter.installed
         assert meter.time is not None
         usage = _advance(meter, register) * installed.ratio
-        pieces = cost_of(self._tariffs[installed.tariff], meter.time, time, usage) if usage else []
-        self.balances[installed.account] -= sum(piece.cost_picos for piece in pieces)
+        if usage:
+            counter = self._counters[installed.account, installed.commodity, meter.counter]
+            self.balances[installed.account] -= cost_of(meter.plan, meter.time, time, usage, counter).cost_picos
         self.priced[installed.meter] += usage
 
     def _order(self, fact: Record, name: str) -> None:
@@ -173,6 +186,8 @@ class Audit:
                 return self._open(fact)
             case MeterInstalled():
                 return self._install(fact)
+            case TariffAssigned():
+                return self._assign(fact)
             case RechargeOrdered() | RefundOrdered():
                 return self._move(fact)
             case ControlOrdered():
@@ -185,13 +200,53 @@ class Audit:
         except MistakesError:
             return Refusal.TARIFF_INVALID
         before = self._tariffs.get(fact.tariff, tariff)
-        if tariff.id != fact.tariff:
+        if tariff.id != fact.tariff or not is_self_contained(fact.document) or obstacles(tariff):
             return Refusal.TARIFF_INVALID
         if before.commodity != tariff.commodity:
             return Refusal.WRONG_COMMODITY
         if before.currency != tariff.currency:
             return Refusal.WRONG_CURRENCY
         self._tariffs[fact.tariff] = tariff
+        for _, meter in sorted(self._meters.items()):
+            if any(stage.tariff.id == tariff.id for stage in meter.plan):
+                self._plan(meter)
+        return None
+
+    def _plan(self, meter: _Meter) -> None:
+        """What a meter is priced by now, and the counter that its usage is counted in: one more where the thresholds are new.
+
+        The new one knows what has been used, and nothing of what that has cost: it is paid.
+        """
+        stages: dict[int, MeterInstalled | TariffAssigned] = {0: meter.installed, **meter.assigned}
+        meter.plan = tuple(
+            Stage(
+                start,
+                self._tariffs[fact.tariff],
+                Premises(fact.persons, fact.capacity_w),
+                isinstance(fact, TariffAssigned) and fact.restart,
+            )
+            for start, fact in sorted(stages.items())
+        )
+        account, commodity = meter.installed.account, meter.installed.commodity
+        before = self._counters.get((account, commodity, meter.counter), TierCounter())
+        meter.counter = thresholds(meter.plan)
+        self._counters.setdefault((account, commodity, meter.counter), before.carried_over())
+
+    def _assign(self, fact: TariffAssigned) -> Refusal | None:
+        meter, tariff = self._meters.get(fact.meter), self._tariffs.get(fact.tariff)
+        if meter is None:
+            return Refusal.UNKNOWN_METER
+        if tariff is None:
+            return Refusal.UNKNOWN_TARIFF
+        if tariff.commodity != meter.installed.commodity:
+            return Refusal.WRONG_COMMODITY
+        if tariff.currency != self._accounts[meter.installed.account].currency:
+            return Refusal.WRONG_CURRENCY
+        if not (_are_premises_valid(fact) and 0 < fact.starts_at <= YEAR_2100_MS):
+            return Refusal.TERMS_INVALID
+        begins = max(fact.starts_at, meter.time or 0)
+        meter.assigned[begins + -begins % MINUTE_MS] = fact
+        self._plan(meter)
         return None
 
     def _open(self, fact: AccountOpened) -> Refusal | None:
@@ -227,6 +282,7 @@ class Audit:
             return Refusal.TERMS_INVALID
         opening = fact.opening_register
         self._meters[fact.meter] = _Meter(fact, None if opening is None else fact.at, opening or 0)
+        self._plan(self._meters[fact.meter])
         self.priced[fact.meter] = 0
         return None
 
@@ -302,7 +358,12 @@ def _is_meter_valid(fact: MeterInstalled) -> bool:
         and 1 <= fact.ratio <= 10**6
         and 0 <= (fact.opening_register or 0) < (fact.modulus or REGISTER_UNBOUNDED)
         and fact.at > 0
+        and _are_premises_valid(fact)
     )
+
+
+def _are_premises_valid(fact: MeterInstalled | TariffAssigned) -> bool:
+    return 1 <= fact.persons <= 1_000 and 0 <= fact.capacity_w <= 10**12
 
 
 def compare(audit: Audit, stored: StoredShard, postings: NDArray[np.void] | None = None) -> list[str]:

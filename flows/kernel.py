@@ -11,12 +11,13 @@ import numpy as np
 
 from domain.effects import POSTING, QUARANTINED, USAGE
 from domain.state import Rows
-from domain.units import HOUR_MS, MINUTE_MS
+from domain.units import MINUTE_MS
 from domain.words import Metering, Status, Supply
 from flows.alarms import judge, repeat_is_due
 from flows.compiled import Ints, Row, compiled
 from flows.metering import advance_of, classify, row_of
-from flows.settling import charge, cost_of, spread
+from flows.pricing import Prices, is_full, price_piece, segment_at
+from flows.settling import charge, spread
 from flows.windows import ROWS_AT_FIRST, add_piece, close_day, close_window, room_for_one
 
 EVENT = np.dtype(
@@ -36,6 +37,9 @@ EVENT = np.dtype(
 LEVEL, REPEAT, SEEN, HELD, RELEASED = 1, 2, 3, 4, 5
 
 FIRST = int(Metering.FIRST)
+NORMAL = int(Metering.NORMAL)
+ROLLOVER = int(Metering.ROLLOVER)
+OUT_OF_RANGE = int(Metering.OUT_OF_RANGE)
 DUPLICATE = int(Metering.DUPLICATE)
 LATE = int(Metering.LATE)
 DECREASE = int(Metering.DECREASE)
@@ -69,25 +73,10 @@ class Tables(NamedTuple):
     meter_terms: Rows
     accounts: Rows
     account_terms: Rows
+    counters: Rows
     dirty_meters: Ints
     dirty_accounts: Ints
-
-
-class Prices(NamedTuple):
-    """The timeline of the shard's tariffs (`tariffs.timeline.Timeline`)."""
-
-    segments: Rows
-    first: Ints
-    base_hour: int
-
-
-@compiled
-def segment_at(tariff: int, time: int, prices: Prices) -> int:
-    """Index of the segment of a tariff that contains `time` (ms UTC)."""
-    index = prices.first[tariff, time // HOUR_MS - prices.base_hour]
-    while prices.segments[index + 1].start <= time:
-        index += 1
-    return index
+    dirty_counters: Ints
 
 
 @compiled
@@ -123,6 +112,24 @@ def hold(meter: Row, register: int, metering: int) -> None:
 
 
 @compiled
+def take_earlier_time(meter: Row, time: int, register: int) -> bool:
+    """Whether a late reading shows more than the believed one, whose clock was then ahead: its register stands, its time not.
+
+    Else nothing would be charged until the wrong time has come.
+    """
+    if register <= meter.register:
+        return False
+    meter.time = time
+    return True
+
+
+@compiled
+def usage_of(meter: Row, term: Row, register: int, metering: int) -> int:
+    """Wh or litres since the last believed reading, after ratio; a first reading only begins."""
+    return 0 if metering == FIRST else advance_of(meter, term, register) * term.ratio
+
+
+@compiled
 def at_or(column: Ints, i: int, otherwise: int) -> int:
     """The i-th value of a column, or `otherwise` where the block does not have it."""
     return column[i] if len(column) > 0 else otherwise
@@ -146,6 +153,7 @@ def settle_interval(
     meter: Row,
     term: Row,
     account: Row,
+    counters: Rows,
     end: int,
     usage: int,
     prices: Prices,
@@ -161,7 +169,7 @@ def settle_interval(
     """
     start = meter.time
     estimated = 1 if end - start > ESTIMATED_FROM_MS else 0
-    index = segment_at(term.tariff, start, prices)
+    index = segment_at(term.plan, start, prices)
     done = 0
     while done < usage:
         segment = prices.segments[index]
@@ -175,7 +183,7 @@ def settle_interval(
             usage_rows, used = close_window(meter, term.number, usage_rows, used)
         if meter.day >= 0 and meter.day != segment.day:
             posting_rows, posted = close_day(meter, term, end, posting_rows, posted, sequence)
-        micros, picos = cost_of(until - done, segment.price)
+        micros, picos = price_piece(term, counters, segment, until - done, prices)
         add_piece(meter, segment, until - done, micros, picos, estimated)
         charge(account, micros, picos)
         done = until
@@ -206,12 +214,10 @@ def fold_readings(
         meter, term = tables.meters[row], tables.meter_terms[row]
         account = tables.accounts[term.account]
         metering = classify(meter, term, account, time, register, now)
+        metering = OUT_OF_RANGE if metering in (NORMAL, ROLLOVER) and is_full(term, tables.counters) else metering
         classes[i] = metering
         if metering in (LATE, DUPLICATE):
-            if metering == LATE and register > meter.register:
-                # An earlier reading that shows more: the clock of the believed one was ahead. Its register stands, its
-                # time does not; else nothing would be charged until the wrong time has come.
-                meter.time = time
+            if metering == LATE and take_earlier_time(meter, time, register):
                 tables.dirty_meters[row] = 1
             continue
         tables.dirty_meters[row] = 1
@@ -222,11 +228,24 @@ def fold_readings(
             if observe(meter, at_or(block.power, i, 0), at_or(block.status, i, -1)):
                 events, noted = add_event(events, noted, SEEN, row, 0, 0, time, 0)
             continue
-        usage = 0 if metering == FIRST else advance_of(meter, term, register) * term.ratio
+        usage = usage_of(meter, term, register, metering)
         if usage > 0:
             usage_rows, used, posting_rows, posted = settle_interval(
-                meter, term, account, time, usage, prices, usage_rows, used, posting_rows, posted, sequence
+                meter,
+                term,
+                account,
+                tables.counters,
+                time,
+                usage,
+                prices,
+                usage_rows,
+                used,
+                posting_rows,
+                posted,
+                sequence,
             )
+            for counter in range(term.counter, term.counter + 2 * term.brackets):
+                tables.dirty_counters[counter] = 1
             totals[term.commodity] += usage
             tables.dirty_accounts[term.account] = 1
             before = account.level

@@ -23,30 +23,24 @@ from domain.facts import (
     RechargeOrdered,
     Record,
     RefundOrdered,
+    TariffAssigned,
     TariffPublished,
     Ticked,
 )
 from domain.ids import EntryId, entry_text
-from domain.units import HOUR_MS
 from flows import control
 from flows.alarms import repeat_alarm
-from flows.kernel import EVENT, HELD, LEVEL, RELEASED, SEEN, Columns, Prices, Tables, fold_readings, repeats_due
+from flows.kernel import EVENT, HELD, LEVEL, RELEASED, SEEN, Columns, Tables, fold_readings, repeats_due
 from flows.ledger import append_postings
 from flows.metering import FUTURE_MS, LATEST_MS
-from flows.orders import (
-    decide_order,
-    install_meter,
-    open_account,
-    order_control,
-    prune_outcomes,
-    publish_tariff,
-    recharge,
-    refund,
-)
+from flows.orders import decide_order, open_account, order_control, prune_outcomes, recharge, refund
+from flows.plans import assign_tariff, install_meter, publish_tariff
+from flows.pricing import Prices, segment_at
 from flows.quarantine import hold_reading, hold_refused, release
 from flows.state import ShardState
 from flows.wallet import announce_level
 from flows.windows import LATENESS_MS, close_overdue
+from tariffs.timeline import Timeline
 
 
 def _column(values: NDArray[np.int64] | None) -> NDArray[np.int64]:
@@ -60,6 +54,7 @@ ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     TariffPublished: publish_tariff,
     AccountOpened: open_account,
     MeterInstalled: install_meter,
+    TariffAssigned: assign_tariff,
     RechargeOrdered: recharge,
     RefundOrdered: refund,
     ControlOrdered: order_control,
@@ -105,7 +100,7 @@ def read(state: ShardState, block: ReadingBlock, effects: Effects) -> None:
     usage, postings, held, events = fold_readings(
         _columns(block),
         _tables(state),
-        Prices(timeline.segments, timeline.first, timeline.base_hour),
+        prices_of(timeline),
         state.header.now,
         state.header.posting_sequence,
         classes,
@@ -118,6 +113,20 @@ def read(state: ShardState, block: ReadingBlock, effects: Effects) -> None:
     effects.quarantined = held.view(QUARANTINED) if len(held) else None
     for event in events.view(EVENT):
         _heed(state, event, effects)
+
+
+def prices_of(timeline: Timeline) -> Prices:
+    """A timeline as the kernel takes it."""
+    return Prices(
+        timeline.segments,
+        timeline.first,
+        timeline.base_hour,
+        timeline.track,
+        timeline.rate,
+        timeline.edges,
+        timeline.bracket,
+        timeline.prices,
+    )
 
 
 def _columns(block: ReadingBlock) -> Columns:
@@ -133,8 +142,10 @@ def _tables(state: ShardState) -> Tables:
         state.meter_terms.rows,
         state.accounts.rows,
         state.account_terms.rows,
+        state.counters.rows,
         state.meters.dirty,
         state.accounts.dirty,
+        state.counters.dirty,
     )
 
 
@@ -176,7 +187,7 @@ def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
     """Let a minute pass: close windows and days, repeat alarms, end wishes, expire and retry commands."""
     now = max(state.header.now, fact.at)
     state.header = msgspec.structs.replace(state.header, now=now)
-    if state.tariffs and state.meters.count:
+    if state.meters.count:
         usage, postings = close_overdue(
             state.meters.rows,
             state.meter_terms.rows,
@@ -196,18 +207,12 @@ def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
 
 
 def _local_days(state: ShardState, at: int) -> NDArray[np.int32]:
-    """The local day number of each tariff's zone at `at`, ms UTC."""
+    """The local day number of each plan's zone at `at`, ms UTC."""
     if at <= 0:
-        return np.full(len(state.tariffs), -1, np.int32)
-    timeline = state.covering(min(state.oldest_ms or at, at), at)
-    hour = at // HOUR_MS - timeline.base_hour
-    days = np.empty(len(state.tariffs), np.int32)
-    for row in range(len(state.tariffs)):
-        index = int(timeline.first[row, hour])
-        while timeline.segments[index + 1].start <= at:
-            index += 1
-        days[row] = timeline.segments[index].day
-    return days
+        return np.full(len(state.plans), -1, np.int32)
+    prices = prices_of(state.covering(min(state.oldest_ms or at, at), at))
+    days = [prices.segments[segment_at(plan, at, prices)].day for plan in range(len(state.plans))]
+    return np.array(days, np.int32)
 
 
 def _order_rule(rule: Callable[[ShardState, Any, Effects], Any]) -> Callable[[ShardState, Any, Effects], None]:

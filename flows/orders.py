@@ -1,4 +1,4 @@
-"""Orders and settings: every fact that asks for something and gets an outcome by the id its caller gave.
+"""Orders: every fact that asks for something gets an outcome by the id its caller gave; money, accounts, control.
 
 Each is a ladder of guards in the order of `domain.words.Refusal`; after the ladder nothing can fail. An outcome is kept
 for 90 days by id: the same order again gets the same answer, another order under the same id is refused.
@@ -10,20 +10,17 @@ from typing import Any
 
 import msgspec
 
-from domain.documents import MistakesError
 from domain.effects import Effects, Outcome
 from domain.facts import (
     AccountOpened,
     AlarmTerms,
     ControlOrdered,
-    MeterInstalled,
     RechargeOrdered,
     Record,
     RefundOrdered,
-    TariffPublished,
 )
-from domain.ids import METER_NUMBER_MAX, order_id, order_time_ms
-from domain.state import AccountRecord, Forced, KeptOutcome, MeterRecord, TariffRecord
+from domain.ids import order_id, order_time_ms
+from domain.state import AccountRecord, Forced, KeptOutcome
 from domain.units import DAY_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS
 from domain.words import Ledger, Refusal, Supply
 from flows.control import reconcile
@@ -31,7 +28,6 @@ from flows.ledger import post_order
 from flows.settling import charge
 from flows.state import ShardState
 from flows.wallet import judge_account
-from tariffs.loader import load_tariff
 
 IDS_KEPT_MS = 90 * DAY_MS
 IDS_AHEAD_MS = DAY_MS
@@ -104,26 +100,6 @@ def prune_outcomes(state: ShardState, now: int) -> None:
     state.header = msgspec.structs.replace(state.header, pruned_day=today)
 
 
-def publish_tariff(state: ShardState, fact: TariffPublished, _effects: Effects) -> Answer:
-    """Enter a tariff or its new state. What is already priced stays priced."""
-    try:
-        tariff = load_tariff(fact.document, fact.tariff)
-    except MistakesError as error:
-        return Refusal.TARIFF_INVALID, str(error)
-    if tariff.id != fact.tariff:
-        return Refusal.TARIFF_INVALID, f"the document is of tariff {tariff.id!r}"
-    before = state.tariff_records.get(fact.tariff)
-    row = before.row if before else len(state.tariffs)
-    if before and state.tariffs[row].commodity != tariff.commodity:
-        return Refusal.WRONG_COMMODITY
-    if before and state.tariffs[row].currency != tariff.currency:
-        return Refusal.WRONG_CURRENCY
-    state.tariffs[row:] = [tariff, *state.tariffs[row + 1 :]]
-    state.tariff_records.put(fact.tariff, TariffRecord(row=row, tariff=fact.tariff, document=fact.document))
-    state.timeline = None
-    return None
-
-
 def _terms_mistake(terms: AlarmTerms) -> str:
     rules = {
         "low >= pretrip >= arrears": terms.low >= terms.pretrip >= terms.arrears,
@@ -168,80 +144,6 @@ def open_account(state: ShardState, fact: AccountOpened, _effects: Effects) -> A
     )
     state.account_records.put(fact.account, record)
     return None
-
-
-def install_meter(state: ShardState, fact: MeterInstalled, effects: Effects) -> Answer:
-    """Give an account a meter; the same installation again changes nothing."""
-    account, tariff = state.account_records.get(fact.account), state.tariff_records.get(fact.tariff)
-    if state.meter_records.get(fact.meter):
-        return (
-            None
-            if state.meter_records[fact.meter] == _meter_record(state, fact)
-            else Refusal.EXISTS_WITH_DIFFERENT_CONTENT
-        )
-    if account is None:
-        return Refusal.UNKNOWN_ACCOUNT
-    if tariff is None:
-        return Refusal.UNKNOWN_TARIFF
-    priced = state.tariffs[tariff.row]
-    if priced.commodity != fact.commodity:
-        return Refusal.WRONG_COMMODITY
-    if priced.currency != account.currency:
-        return Refusal.WRONG_CURRENCY
-    if mistake := _meter_mistake(fact):
-        return Refusal.TERMS_INVALID, mistake
-    _enter_meter(state, fact, account, tariff)
-    reconcile(state, state.meter_records[fact.meter].row, fact.at, effects)
-    return None
-
-
-def _meter_mistake(fact: MeterInstalled) -> str:
-    rules = {
-        "meter number of 1 to 12 digits": 0 < fact.meter <= METER_NUMBER_MAX,
-        "0 <= modulus <= 10^15": 0 <= fact.modulus <= 10**15,
-        "1 <= rated_per_hour <= 10^9": 1 <= fact.rated_per_hour <= 10**9,
-        "1 <= ratio <= 10^6": 1 <= fact.ratio <= 10**6,
-        "opening_register below the modulus": 0 <= (fact.opening_register or 0) < (fact.modulus or 10**15),
-        "time after 1970": fact.at > 0,
-    }
-    return "; ".join(f"expected {rule}" for rule, holds in rules.items() if not holds)
-
-
-def _meter_record(state: ShardState, fact: MeterInstalled) -> MeterRecord:
-    known = state.meter_records.get(fact.meter)
-    return MeterRecord(
-        row=known.row if known else state.meters.count,
-        meter=fact.meter,
-        account=fact.account,
-        commodity=fact.commodity,
-        tariff=fact.tariff,
-        profile=fact.profile,
-        modulus=fact.modulus,
-        rated_per_hour=fact.rated_per_hour,
-        ratio=fact.ratio,
-        switchable=fact.switchable,
-        installed_at=known.installed_at if known else fact.at,
-        opening_register=fact.opening_register,
-    )
-
-
-def _enter_meter(state: ShardState, fact: MeterInstalled, account: AccountRecord, tariff: TariffRecord) -> None:
-    record = _meter_record(state, fact)
-    row, terms_row = state.meters.append(), state.meter_terms.append()
-    assert row == terms_row == record.row
-    meter, terms = state.meters.rows[row], state.meter_terms.rows[row]
-    meter.time, meter.register, meter.suspect, meter.window_start, meter.day = -1, 0, -1, -1, -1
-    if fact.opening_register is not None:
-        meter.time, meter.register = fact.at, fact.opening_register
-    terms.number, terms.account, terms.tariff = fact.meter, account.row, tariff.row
-    terms.modulus, terms.rated_per_hour, terms.ratio = fact.modulus, fact.rated_per_hour, fact.ratio
-    terms.commodity, terms.switchable = fact.commodity, fact.switchable
-    state.meter_records.put(fact.meter, record)
-    meters = (*account.meters, fact.meter)
-    state.account_records.put(fact.account, msgspec.structs.replace(account, meters=meters))
-    state.index_meter(fact.meter, row)
-    if fact.opening_register is not None:
-        state.oldest_ms = min(state.oldest_ms or fact.at, fact.at)
 
 
 def _money_refusal(state: ShardState, fact: RechargeOrdered | RefundOrdered) -> Refusal | None:

@@ -14,14 +14,17 @@ from domain.ids import LOG_START, EntryId
 from domain.state import (
     ACCOUNT,
     ACCOUNT_TERMS,
+    COUNTER,
     METER,
     METER_TERMS,
     AccountRecord,
+    Assignment,
     Changes,
     Forced,
     KeptOutcome,
     MeterRecord,
     OpenCommand,
+    PlanRecord,
     QuarantineCase,
     RowChanges,
     Rows,
@@ -31,7 +34,8 @@ from domain.state import (
 )
 from domain.units import HOUR_MS
 from flows.metering import enter_slot, slots_for
-from tariffs.loader import Tariff, load_tariff
+from tariffs.loader import load_tariff
+from tariffs.tariff import Plan, Premises, Stage, Tariff
 from tariffs.timeline import Timeline, compile_timeline
 
 K = TypeVar("K", str, int, bytes)
@@ -128,9 +132,11 @@ class ShardState:
     account_terms: Hot = field(default_factory=lambda: Hot(ACCOUNT_TERMS))
     meters: Hot = field(default_factory=lambda: Hot(METER))
     meter_terms: Hot = field(default_factory=lambda: Hot(METER_TERMS))
+    counters: Hot = field(default_factory=lambda: Hot(COUNTER))
     account_records: Table[str, AccountRecord] = field(default_factory=Table)
     meter_records: Table[int, MeterRecord] = field(default_factory=Table)
     tariff_records: Table[str, TariffRecord] = field(default_factory=Table)
+    plan_records: Table[int, PlanRecord] = field(default_factory=Table)
     outcomes: Table[bytes, KeptOutcome] = field(default_factory=Table)
     cases: Table[str, QuarantineCase] = field(default_factory=Table)
     commands: Table[int, OpenCommand] = field(default_factory=Table)
@@ -138,6 +144,8 @@ class ShardState:
     slots: NDArray[np.int32] = field(default_factory=lambda: slots_for(np.empty(0, np.int64)))
     account_ids: list[str] = field(default_factory=list)
     tariffs: list[Tariff] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
+    plan_rows: dict[tuple[Assignment, ...], int] = field(default_factory=dict)
     oldest_ms: int = 0
     timeline: Timeline | None = None
 
@@ -146,6 +154,8 @@ class ShardState:
         self.account_ids = [key for key, _ in sorted(self.account_records.sorted(), key=lambda item: item[1].row)]
         records = sorted((record for _, record in self.tariff_records.sorted()), key=lambda record: record.row)
         self.tariffs = [load_tariff(record.document, record.tariff) for record in records]
+        self.plan_rows = {record.assignments: row for row, record in self.plan_records.sorted()}
+        self.make_plans()
         self.index_meters()
 
     @classmethod
@@ -160,9 +170,11 @@ class ShardState:
             account_terms=Hot(ACCOUNT_TERMS, rows["account_terms"]),
             meters=Hot(METER, rows["meters"]),
             meter_terms=Hot(METER_TERMS, rows["meter_terms"]),
+            counters=Hot(COUNTER, rows["counters"]),
             account_records=Table(records["account_records"]),
             meter_records=Table(records["meter_records"]),
             tariff_records=Table(records["tariff_records"]),
+            plan_records=Table(records["plan_records"]),
             outcomes=Table(records["kept_outcomes"]),
             cases=Table(records["cases"]),
             commands=Table(records["open_commands"]),
@@ -183,12 +195,38 @@ class ShardState:
         else:
             enter_slot(self.slots, number, row)
 
+    def make_plans(self) -> None:
+        """Put the tariffs, as now published, into all plans; the timeline is compiled anew when it is next needed."""
+        self.plans = [self._plan(record.assignments) for _, record in self.plan_records.sorted()]
+        self.timeline = None
+
+    def plan_row(self, assignments: tuple[Assignment, ...]) -> int:
+        """The row of a plan, which is entered where no meter has had it yet."""
+        row = self.plan_rows.get(assignments)
+        if row is None:
+            row = self.plan_rows[assignments] = len(self.plans)
+            self.plan_records.put(row, PlanRecord(assignments=assignments))
+            self.plans.append(self._plan(assignments))
+            self.timeline = None
+        return row
+
+    def _plan(self, assignments: tuple[Assignment, ...]) -> Plan:
+        return tuple(
+            Stage(
+                each.starts_at,
+                self.tariffs[self.tariff_records[each.tariff].row],
+                Premises(each.persons, each.capacity_w),
+                each.restart,
+            )
+            for each in assignments
+        )
+
     def account_record(self, row: int) -> AccountRecord:
         """The record of an account by its row."""
         return self.account_records[self.account_ids[row]]
 
     def covering(self, from_ms: int, until_ms: int) -> Timeline:
-        """The tariffs' timeline, made or extended so that it covers [from_ms, until_ms] in ms UTC.
+        """The plans' timeline, made or extended so that it covers [from_ms, until_ms] in ms UTC.
 
         It begins an hour earlier, so that a segment that contains `from_ms` is whole: where a local hour begins at half
         past, a timeline's first segment is cut short, and where a window starts must not depend on where a timeline does.
@@ -197,7 +235,7 @@ class ShardState:
         if timeline is None or timeline.from_ms > begin or timeline.until_ms <= until_ms:
             start = begin if timeline is None else min(begin, timeline.from_ms)
             margin = max(32 * 86_400_000, (until_ms - start) // 4)
-            self.timeline = timeline = compile_timeline(self.tariffs, start, until_ms + margin)
+            self.timeline = timeline = compile_timeline(self.plans, start, until_ms + margin)
         return timeline
 
     def take_changes(self) -> Changes:
@@ -207,11 +245,13 @@ class ShardState:
             "account_terms": self.account_terms.take_changes(),
             "meters": self.meters.take_changes(),
             "meter_terms": self.meter_terms.take_changes(),
+            "counters": self.counters.take_changes(),
         }
         records: dict[str, dict[Any, Any]] = {
             "account_records": self.account_records.take_changes(),
             "meter_records": self.meter_records.take_changes(),
             "tariff_records": self.tariff_records.take_changes(),
+            "plan_records": self.plan_records.take_changes(),
             "kept_outcomes": self.outcomes.take_changes(),
             "cases": self.cases.take_changes(),
             "open_commands": self.commands.take_changes(),

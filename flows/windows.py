@@ -104,7 +104,7 @@ def add_piece(meter: Row, segment: Row, usage: int, micros: int, picos: int, est
 def close_overdue(
     meters: Rows, terms: Rows, dirty: Ints, now: int, local_day: Ints, sequence: int
 ) -> tuple[Rows, Rows]:
-    """Close what is overdue at `now`. `local_day[t]` is the day of tariff t's zone at `now` less the lateness.
+    """Close what is overdue at `now`. `local_day[p]` is the day of plan p's zone at `now` less the lateness.
 
     Returns (usage rows, posting rows), both in the order of the meters.
     """
@@ -113,7 +113,7 @@ def close_overdue(
     overdue_start = (now - HOUR_MS - LATENESS_MS) // MINUTE_MS
     for row in range(len(meters)):
         meter, term = meters[row], terms[row]
-        day_is_over = meter.day >= 0 and meter.day < local_day[term.tariff]
+        day_is_over = meter.day >= 0 and meter.day < local_day[term.plan]
         if meter.window_start >= 0 and (day_is_over or meter.window_start <= overdue_start):
             usage_rows, used = close_window(meter, term.number, usage_rows, used)
             dirty[row] = 1

@@ -5,200 +5,492 @@ for use and what fails is reported where it stands, all of it at once.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from collections.abc import Collection, Iterator
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from domain.documents import Part, Path
-from domain.units import PRICE_MAX_NANOS, price_nanos
+from tariffs.composition import compose
+from tariffs.public_days import is_known
+from tariffs.tariff import Cycle, Every, Per
+from tariffs.values import (
+    WEEKDAYS,
+    Band,
+    Begin,
+    Day,
+    Days,
+    Decimal,
+    Found,
+    Limits,
+    Name,
+    Positive,
+    Prices,
+    Quantity,
+    RoundPart,
+    Share,
+    Slot,
+    Slots,
+    Start,
+    Text,
+    TitlePart,
+    Week,
+    YearlyRange,
+    all_mistakes,
+    listed,
+    matching,
+)
 from tariffs.zones import zone
 
-BANDS_MAX = 16
+BANDS_MAX = 36
 FLAT = "flat"
 """The one band of a version that has one price."""
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+ENERGY = "energy"
+"""The component whose price stands at the top of a version."""
+HOLIDAY, WORKDAY = "holiday", "workday"
+"""Keys of a week for public holidays and for make-up working days."""
 
-Slot = tuple[int, str]
-"""(minute since local midnight, band)."""
-
+COUNTRY = 'a country such as "CN", or a part of one such as "US-CA",'
+_COUNTRY = re.compile(r"[A-Z]{2}(-[A-Za-z0-9]{1,6})?")
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
-
-Found = tuple[Path, str, object]
-"""A mistake inside a value: the path from the value down to it, what is expected there, and what was found."""
+_UNITS = {"electricity": "kWh", "water": "m3"}
 
 
-def _all_mistakes(found: list[Found]) -> None:
-    """Raise every mistake at its own place. pydantic adds the path of the value in which they were found."""
-    errors = [
-        InitErrorDetails(
-            type=PydanticCustomError("tariff", "{expected}", {"expected": expected}), loc=path, input=value
-        )
-        for path, expected, value in found
-    ]
-    if errors:
-        raise ValidationError.from_exception_data("tariff", errors)
+class PricedPart(Part):
+    """What a price consists of. Everything in it may be given anew for a season."""
 
-
-def _matching(fits: Callable[[str], object], expected: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if not fits(text):
-            raise ValueError(expected)
-        return text
-
-    return AfterValidator(check)
-
-
-def _price(value: object) -> int:
-    """Nanos of a decimal string."""
-    try:
-        nanos = price_nanos(value) if isinstance(value, str) else None
-    except ValueError:
-        nanos = None
-    if nanos is None or abs(nanos) > PRICE_MAX_NANOS:
-        raise ValueError(
-            'a decimal number in quotes, with at most 9 decimals and less than a million, such as "0.5583"'
-        )
-    return nanos
-
-
-def _slot(value: object) -> Slot | None:
-    match value:
-        case [str(time), str(band)] if clock := _TIME.fullmatch(time):
-            return int(clock[1]) * 60 + int(clock[2]), band
-    return None
-
-
-def _slots(value: object, info: ValidationInfo) -> list[Slot]:
-    """Slots of one day: from midnight on, each later than the one before, each with a band of this version's `prices`."""
-    items: list[object] = value if isinstance(value, list) else []
-    slots = [_slot(item) for item in items]
-    if not slots or (slots[0] is not None and slots[0][0] != 0):
-        raise ValueError('slots that begin with one at "00:00", so that the whole day has a band')
-    bands = info.data.get("prices")
-    found: list[Found] = []
-    latest = -1
-    for index, slot in enumerate(slots):
-        if slot is None:
-            found.append(((index,), 'a local start time and a band, such as ["08:00", "peak"]', items[index]))
-            continue
-        if slot[0] <= latest:
-            found.append(((index,), "a start time later than that of the slot before it", items[index]))
-        if bands and slot[1] not in bands:
-            found.append(((index,), f"a band that has a price: {_listed(bands)}", slot[1]))
-        latest = slot[0]
-    _all_mistakes(found)
-    return [slot for slot in slots if slot is not None]
-
-
-def _start(value: object) -> date:
-    """A local date, or an instant of whole minutes."""
-    whole = not isinstance(value, datetime) or (value.tzinfo and not value.second and not value.microsecond)
-    if isinstance(value, date) and whole:
-        return value
-    raise ValueError("a date such as 2025-01-01, or a time with offset such as 2025-01-01T00:30:00+08:00, no quotes")
-
-
-def weekdays(names: str) -> Iterator[int]:
-    """Weekday numbers, Monday is 0, of a set such as `mon-fri`, `sat,sun` or `fri-mon`. Raises ValueError for another."""
-    for part in names.split(","):
-        first, _, last = part.strip().partition("-")
-        if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
-            raise ValueError(f"weekdays such as mon-fri or sat,sun, out of {', '.join(WEEKDAYS)}")
-        begin, end = WEEKDAYS.index(first), WEEKDAYS.index(last or first)
-        yield from (day % 7 for day in range(begin, begin + (end - begin) % 7 + 1))
-
-
-def _week_mistakes(week: dict[str, str], profiles: list[str] | None) -> Iterator[Found]:
-    """Unknown sets, unknown day profiles (unless these are broken themselves), weekdays twice and not at all."""
-    seen: set[int] = set()
-    for names, profile in week.items():
-        try:
-            days = list(weekdays(names))
-        except ValueError as error:
-            yield (names,), str(error), names
-            continue
-        if twice := [WEEKDAYS[day] for day in days if day in seen or days.count(day) > 1]:
-            yield (names,), f"each weekday once, but {_listed(dict.fromkeys(twice))} is in the week twice", names
-        if profiles is not None and profile not in profiles:
-            yield (names,), f"a day profile of this version: {_listed(profiles)}", profile
-        seen.update(days)
-    if missing := [name for day, name in enumerate(WEEKDAYS) if day not in seen]:
-        yield (), f"every weekday once; missing: {_listed(missing)}", week
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(names) or "none"
-
-
-Text = Annotated[str, _matching(str.strip, "some text")]
-Price = Annotated[int, BeforeValidator(_price)]
-Band = Annotated[
-    str, _matching(lambda text: text.isidentifier() and len(text) <= 32, "a word of at most 32 letters, digits and _")
-]
-Slots = Annotated[list[Slot], BeforeValidator(_slots)]
-
-
-class TitlePart(Part):
-    """What people call the tariff, in both languages of the product."""
-
-    zh: Text
-    en: Text
-
-
-class VersionPart(Part):
-    """`[[version]]`: either one `price`, or `prices` by band with the days and the week in which they rule."""
-
-    from_: Annotated[date | datetime, BeforeValidator(_start)] = Field(alias="from")
-    price: Price | None = None
-    prices: dict[Band, Price] | None = Field(default=None, validate_default=True)
-    days: dict[str, Slots] = Field(default={}, validate_default=True)
-    week: dict[str, str] = Field(default={}, validate_default=True)
+    price: Prices | None = None
+    prices: dict[Band, Prices] | None = None
+    adders: Prices | None = None
 
     @field_validator("prices")
     @classmethod
-    def _one_kind(cls, prices: dict[str, int] | None, info: ValidationInfo) -> dict[str, int] | None:
-        if "price" in info.data and (info.data["price"] is None) == (not prices):
+    def _one_kind(cls, prices: dict[str, object] | None, info: ValidationInfo) -> dict[str, object] | None:
+        if prices is not None and (not prices or info.data.get("price") is not None):
             raise ValueError("either one price, or prices by band, and not both")
         return prices
 
-    @field_validator("days")
-    @classmethod
-    def _days_with_bands(cls, days: dict[str, list[Slot]], info: ValidationInfo) -> dict[str, list[Slot]]:
-        if "prices" in info.data and bool(days) != bool(info.data["prices"]):
-            raise ValueError("day profiles where there are prices by band, and none where there is one price")
-        return days
+
+class SchedulePart(Part):
+    """`[[version.schedule]]`: prices for periods whose whole use is at most `up_to`; the last has none."""
+
+    up_to: Quantity | None = None
+    limits: Limits = Field(default=[])
+    price: Prices | None = None
+    prices: dict[Band, Prices] | None = None
+
+    @model_validator(mode="after")
+    def _priced(self) -> "SchedulePart":
+        if (self.price is None) == (self.prices is None):
+            raise ValueError("either one price, or prices by band, and not both")
+        return self
+
+
+class SeasonComponentPart(PricedPart):
+    """`[[version.season.component]]`: what a season changes in a component."""
+
+    name: Name
+    limits: Limits | None = None
+
+
+class ComponentPart(PricedPart):
+    """`[[version.component]]`: a part of the price that a bill shows apart."""
+
+    name: Name
+    title: TitlePart
+    floats: bool = False
+    adders_float: bool = False
+    factor: Positive | None = None
+    limits: Limits | None = None
+    schedule: list[SchedulePart] = Field(default=[])
+    round: RoundPart | None = None
+    usage_round: RoundPart | None = None
+
+    @model_validator(mode="after")
+    def _floats_by_one_price(self) -> "ComponentPart":
+        if self.floats and self.prices is not None:
+            raise ValueError("one price where a component floats: the ratios make its bands")
+        return self
+
+
+class PersonsPart(Part):
+    """Higher limits for larger households: each person beyond `above` adds `adds`, or all of them together do so once."""
+
+    above: Annotated[int, Field(ge=0, le=100)]
+    adds: list[Quantity]
+    each: bool = True
+
+
+class DaysPart(Part):
+    """Limits that are stated for `per` days and scaled to the days of the period."""
+
+    per: Annotated[int, Field(ge=1, le=366)]
+    factor_round: RoundPart | None = None
+    unscaled: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
+    limit_round: RoundPart | None = None
+
+
+class TiersPart(Part):
+    """`[version.tiers]`: how usage is counted for tiers."""
+
+    cycle: Annotated[Cycle, Field(strict=False)]
+    begin: Begin | None = None
+    limits: Limits = Field(default=[])
+    mode: Literal["graduated", "volume"] = "graduated"
+    counter: Literal["carry", "restart"] = "carry"
+    per: Annotated[Per, Field(strict=False)] = Per.ACCOUNT
+    persons: PersonsPart | None = None
+    days: DaysPart | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> "TiersPart":
+        all_mistakes(list(_tiers_mistakes(self)))
+        return self
+
+
+def _tiers_mistakes(part: TiersPart) -> Iterator[Found]:
+    if part.begin is not None:
+        has_month = part.begin[0] is not None
+        match part.cycle:
+            case Cycle.DAY:
+                yield ("begin",), "no such key where tiers are counted by the day", part.begin[1]
+            case Cycle.MONTH if has_month:
+                yield ("begin",), 'a day of the month such as "15"', "{:02}-{:02}".format(*part.begin)
+            case Cycle.TWO_MONTHS | Cycle.YEAR if not has_month:
+                yield ("begin",), 'month-day such as "12-01"', str(part.begin[1])
+    if part.persons is not None:
+        if part.mode == "volume":
+            yield ("persons",), "no such key where tiers are of mode volume", part.mode
+        elif len(part.persons.adds) != len(part.limits):
+            expected = f"as many as there are limits, {len(part.limits)}"
+            yield ("persons", "adds"), expected, len(part.persons.adds)
+
+
+class SeasonPart(PricedPart):
+    """`[[version.season]]`: part of the year, and what is different in it."""
+
+    name: Name
+    months: Annotated[list[Annotated[int, Field(ge=1, le=12)]], Field(min_length=1)] | None = None
+    dates: Annotated[list[YearlyRange], Field(min_length=1)] | None = None
+    ratios: dict[Band, Share] | None = None
+    limits: Limits | None = None
+    component: list[SeasonComponentPart] = Field(default=[])
+    days: dict[str, Slots] = Field(default={})
+    week: Week | None = None
+
+    @model_validator(mode="after")
+    def _when(self) -> "SeasonPart":
+        if (self.months is None) == (self.dates is None):
+            raise ValueError('either months = [7, 8] or dates = ["06-16..09-30"], and not both')
+        return self
+
+    def ranges(self) -> tuple[tuple[tuple[int, int], tuple[int, int]], ...]:
+        """Inclusive ranges of (month, day)."""
+        return tuple(self.dates or (((month, 1), (month, 31)) for month in self.months or ()))
+
+
+class BracketPart(Part):
+    """An amount for bills whose whole use is at most `up_to`; the last bracket has none."""
+
+    up_to: Quantity | None = None
+    amount: Decimal
+
+
+class ChargePart(Part):
+    """`[[version.charge]]`: a line of a bill besides energy; exactly one of the keys that say what it charges."""
+
+    name: Name
+    title: TitlePart
+    amount: Decimal | None = None
+    brackets: list[BracketPart] | None = None
+    percent: Decimal | None = None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    demand: (
+        Annotated[list[Decimal], BeforeValidator(lambda value: value if isinstance(value, list) else [value])] | None
+    ) = None
+    every: Annotated[Every, Field(strict=False)] | None = None
+    per: Annotated[Per, Field(strict=False)] = Per.ACCOUNT
+    of: list[str] = Field(default=[])
+    exact: bool = False
+    limits: Limits = Field(default=[])
+    bands: list[str] = Field(default=[])
+    minutes: Literal[5, 10, 15, 30, 60] = 15
+    least_share: Share | None = None
+    round: RoundPart | None = None
+
+    @property
+    def kind(self) -> str:
+        """Which of the keys says what it charges."""
+        return next(kind for kind in _CHARGE_KEYS if getattr(self, kind) is not None)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "ChargePart":
+        given = [kind for kind in _CHARGE_KEYS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of {', '.join(_CHARGE_KEYS)}")
+        all_mistakes(list(_charge_mistakes(self, given[0])))
+        return self
+
+
+_CHARGE_KEYS = {
+    "amount": {"every", "per"},
+    "brackets": {"every", "per"},
+    "percent": {"of", "exact"},
+    "minimum": {"of", "every"},
+    "maximum": {"of", "every"},
+    "demand": {"limits", "bands", "minutes", "least_share"},
+}
+"""What a charge charges, and the further keys that go with it."""
+_MONEY_MAX = 10**9
+_CHARGE_BOUNDS = {"percent": (-100, 1000), "demand": (0, _MONEY_MAX)}
+"""A percentage takes away all of a sum at most; a price of demand is no refund."""
+
+
+def _charge_mistakes(part: ChargePart, kind: str) -> Iterator[Found]:
+    for key in sorted(set().union(*_CHARGE_KEYS.values()) & part.model_fields_set - _CHARGE_KEYS[kind]):
+        yield (key,), f"no such key where a charge has {kind}", getattr(part, key)
+    low, high = _CHARGE_BOUNDS.get(kind, (-_MONEY_MAX, _MONEY_MAX))
+    amounts: dict[Path, Any] = (
+        {(kind,): getattr(part, kind)} if kind in {"amount", "percent", "minimum", "maximum"} else {}
+    )
+    amounts |= {("brackets", index, "amount"): each.amount for index, each in enumerate(part.brackets or ())}
+    amounts |= {("demand", index): price for index, price in enumerate(part.demand or ())}
+    for path, amount in amounts.items():
+        if not low <= amount <= high:
+            yield path, f"a number from {low} to {high}", str(amount)
+    if "of" in _CHARGE_KEYS[kind] and not part.of:
+        yield ("of",), "the names of the lines that it looks at", part.of
+    if kind in {"amount", "brackets"} and part.every is None:
+        yield ("every",), f"how often it falls due: {listed(Every)}", None
+    if part.brackets is not None:
+        tops = [bracket.up_to for bracket in part.brackets]
+        rising = [top for top in tops[:-1] if top is not None]
+        if not tops or tops[-1] is not None or len(rising) != len(tops) - 1 or rising != sorted(set(rising)):
+            yield ("brackets",), "brackets with rising up_to, the last without one", tops
+    if part.demand is not None and len(part.demand) != len(part.limits) + 1:
+        yield ("demand",), f"a price for each of {len(part.limits) + 1} tiers of demand", len(part.demand)
+
+
+class RoundsPart(Part):
+    """`[version.round]`: of lines that say nothing themselves, and of the bill."""
+
+    line: RoundPart | None = None
+    bill: RoundPart | None = None
+
+
+class VersionPart(PricedPart):
+    """`[[version]]`: what the tariff is from a date on."""
+
+    from_: Start = Field(alias="from")
+    ratios: dict[Band, Share] | None = None
+    adders_float: bool = False
+    price_round: RoundPart | None = None
+    factor: Positive | None = None
+    tiers: TiersPart | None = None
+    schedule: list[SchedulePart] = Field(default=[])
+    component: list[ComponentPart] = Field(default=[])
+    season: list[SeasonPart] = Field(default=[])
+    charge: list[ChargePart] = Field(default=[])
+    round: RoundsPart = RoundsPart()
+    days: dict[str, Slots] = Field(default={})
+    week: Week = Field(default={})
 
     @field_validator("week")
     @classmethod
-    def _whole_week(cls, week: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        profiles = info.data.get("days")
-        if week or profiles:
-            _all_mistakes(list(_week_mistakes(week, None if profiles is None else list(profiles))))
+    def _profiles_exist(cls, week: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if "days" in info.data:
+            all_mistakes(list(_profile_mistakes(week, info.data["days"])))
         return week
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> "VersionPart":
+        found = [*_name_mistakes(self), *_band_mistakes(self), *_week_mistakes(self), *_season_mistakes(self)]
+        if not found:
+            # What prices come to is asked last: a band that is misspelt would be missed in every table.
+            found = [mistake for season in (*self.season, None) for mistake in compose(self, season).mistakes]
+        all_mistakes([*{(path, expected): (path, expected, value) for path, expected, value in found}.values()])
+        return self
+
+    def bands(self) -> tuple[str, ...]:
+        """Every band that a price or a ratio of this version names, in order of appearance."""
+        priced: list[PricedPart] = [self, *self.component, *self.season, *(c for s in self.season for c in s.component)]
+        tables = [part.prices for part in priced]
+        tables += [schedule.prices for schedule in self.schedule]
+        tables += [schedule.prices for part in self.component for schedule in part.schedule]
+        ratios = [self.ratios, *(season.ratios for season in self.season)]
+        return tuple(dict.fromkeys(band for table in (*tables, *ratios) for band in table or ())) or (FLAT,)
+
+    def profiles(self, season: SeasonPart | None) -> dict[str, list[Slot]]:
+        """Day profiles that a season can use: its own and the version's."""
+        named = {**self.days, **(season.days if season else {})}
+        return named or {FLAT: [(0, self.bands()[0])]}
+
+    def week_of(self, season: SeasonPart | None) -> dict[str, str]:
+        """The week of a season, or the version's."""
+        own = season.week if season and season.week is not None else self.week
+        return own or ({"mon-sun": next(iter(self.profiles(season)))} if not self.days else {})
+
+
+def _name_mistakes(version: VersionPart) -> Iterator[Found]:
+    """Names of lines that come twice, and looks at lines that do not come earlier."""
+    seen = {ENERGY} if version.price or version.prices or version.schedule else set()
+    lines: list[tuple[Path, ComponentPart | ChargePart]] = [
+        *((("component", index), part) for index, part in enumerate(version.component)),
+        *((("charge", index), part) for index, part in enumerate(version.charge)),
+    ]
+    for path, line in lines:
+        if line.name in seen:
+            yield (*path, "name"), "a name that no other line of this version has", line.name
+        of = line.of if isinstance(line, ChargePart) else []
+        for place, name in enumerate(of):
+            if name not in seen:
+                yield (*path, "of", place), f"an earlier line of this version: {listed(sorted(seen))}", name
+            elif name in of[:place]:
+                yield (*path, "of", place), "each line once", name
+        seen.add(line.name)
+    components = {ENERGY, *(part.name for part in version.component)}
+    for index, season in enumerate(version.season):
+        if season.name in {other.name for other in version.season[:index]}:
+            yield ("season", index, "name"), "a name that no other season of this version has", season.name
+        for place, part in enumerate(season.component):
+            if part.name not in components:
+                path = ("season", index, "component", place, "name")
+                yield path, f"a component of this version: {listed(sorted(components))}", part.name
+
+
+def _band_mistakes(version: VersionPart) -> Iterator[Found]:
+    """Bands in day profiles and demand charges that have no price."""
+    bands = version.bands()
+    tables: list[tuple[Path, dict[str, list[Slot]]]] = [(("days",), version.days)]
+    tables += [(("season", index, "days"), season.days) for index, season in enumerate(version.season)]
+    for path, days in tables:
+        for name, slots in days.items():
+            for index, (_, band) in enumerate(slots):
+                if band not in bands:
+                    yield (*path, name, index), f"a band that has a price: {listed(bands)}", band
+    if not version.days and len(bands) > 1:
+        yield ("days",), "day profiles where there are prices by band, and none where there is one price", version.days
+    if _is_flat_by_day(version):
+        yield ("days",), "day profiles where there are prices by band, and none where there is one price", version.days
+    for index, charge in enumerate(version.charge):
+        for place, band in enumerate(charge.bands):
+            if band not in bands:
+                yield ("charge", index, "bands", place), f"a band of this version: {listed(bands)}", band
+
+
+def _is_flat_by_day(version: VersionPart) -> bool:
+    """Whether a version with one price has day profiles all the same, which say nothing."""
+    bands = {band for slots in version.days.values() for _, band in slots}
+    return bands == {FLAT} == set(version.bands()) and FLAT not in {**(version.prices or {}), **(version.ratios or {})}
+
+
+def _week_mistakes(version: VersionPart) -> Iterator[Found]:
+    """A version without a week although it has days, and weeks of seasons with unknown profiles."""
+    if version.days and not version.week:
+        yield ("week",), f"every weekday once; missing: {listed(WEEKDAYS)}", version.week
+    for index, season in enumerate(version.season):
+        for path, expected, found in _profile_mistakes(season.week or {}, {**version.days, **season.days}):
+            yield ("season", index, "week", *path), expected, found
+
+
+def _profile_mistakes(week: dict[str, str], profiles: Collection[str]) -> Iterator[Found]:
+    for names, profile in week.items():
+        if profile not in profiles:
+            yield (names,), f"a day profile of this version: {listed(profiles)}", profile
+
+
+def _season_mistakes(version: VersionPart) -> Iterator[Found]:
+    """Seasons that bring what the rest of the year does not have, and prices that ratios would have to multiply twice."""
+    is_priced = bool(version.price or version.prices or version.schedule)
+    parts: list[tuple[Path, VersionPart | SeasonPart]] = [((), version)]
+    parts += [(("season", index), season) for index, season in enumerate(version.season)]
+    for path, part in parts:
+        if part.prices is not None and part.ratios is not None:
+            yield (
+                (*path, "ratios"),
+                "either prices by band, or one price with ratios, and not both",
+                listed(part.ratios),
+            )
+    persons = version.tiers.persons if version.tiers else None
+    for index, season in enumerate(version.season):
+        if persons is not None and season.limits is not None and len(season.limits) != len(persons.adds):
+            expected = f"as many limits as persons add to, {len(persons.adds)}"
+            yield ("season", index, "limits"), expected, len(season.limits)
+        if not is_priced and (season.price or season.prices):
+            yield (
+                ("season", index),
+                "a price of the version itself too, for the days that no season covers",
+                season.name,
+            )
+
+
+class CalendarPart(Part):
+    """`[calendar]`: which days are not what their weekday says."""
+
+    holidays: Annotated[str, matching(_COUNTRY.fullmatch, COUNTRY)] | None = None
+    add: list[Day] = Field(default=[])
+    remove: list[Day] = Field(default=[])
+    workdays: list[Day] = Field(default=[])
+    sets: dict[Name, list[Days]] = Field(default={})
+
+    @field_validator("sets")
+    @classmethod
+    def _own_names(cls, sets: dict[str, list[list[date]]]) -> dict[str, list[list[date]]]:
+        taken = {HOLIDAY, WORKDAY, *WEEKDAYS}
+        all_mistakes([((name,), f"a name other than {listed(sorted(taken))}", name) for name in sets if name in taken])
+        return sets
+
+
+class SealedPart(Part):
+    """`[sealed_calendar]`: the days that `[calendar] holidays` stood for when the tariff was published."""
+
+    holidays: list[Day]
+    workdays: list[Day] = Field(default=[])
+    known_until: Day | None = None
 
 
 class TariffPart(Part):
     """A tariff file."""
 
-    tariff: Annotated[str, _matching(_ID.fullmatch, "an id of at most 64 small letters, digits and -")]
+    tariff: Annotated[str, matching(_ID.fullmatch, "an id of at most 64 small letters, digits and -")]
     title: TitlePart
     commodity: Literal["electricity", "water"]
-    currency: Annotated[str, _matching(re.compile("[A-Z]{3}").fullmatch, "a currency of 3 capital letters such as CNY")]
+    unit: Literal["kWh", "m3"] | None = None
+    currency: Annotated[str, matching(re.compile("[A-Z]{3}").fullmatch, "a currency of 3 capital letters such as CNY")]
     zone: str
     source: Text
+    published: Day | None = None
+    sealed_calendar: SealedPart | None = None
+    calendar: CalendarPart | None = None
     version: list[VersionPart]
+
+    @field_validator("unit")
+    @classmethod
+    def _unit_of_commodity(cls, unit: str | None, info: ValidationInfo) -> str | None:
+        expected = _UNITS.get(info.data.get("commodity", ""))
+        if unit is not None and expected not in {None, unit}:
+            raise ValueError(f"{expected}, in which this commodity is priced")
+        return unit
+
+    @field_validator("calendar")
+    @classmethod
+    def _known_country(cls, calendar: CalendarPart | None, info: ValidationInfo) -> CalendarPart | None:
+        country = calendar.holidays if calendar else None
+        if country is not None and info.data.get("sealed_calendar") is None and not is_known(country):
+            all_mistakes([(("holidays",), f"{COUNTRY} whose holidays are known", country)])
+        return calendar
 
     @field_validator("version")
     @classmethod
-    def _versions_of_few_bands(cls, versions: list[VersionPart]) -> list[VersionPart]:
+    def _versions_of_few_bands(cls, versions: list[VersionPart], info: ValidationInfo) -> list[VersionPart]:
         if not versions:
             raise ValueError("at least one [[version]]")
-        if len({band for version in versions for band in version.prices or (FLAT,)}) > BANDS_MAX:
+        if len({band for version in versions for band in version.bands()}) > BANDS_MAX:
             raise ValueError(f"at most {BANDS_MAX} bands in all versions together")
+        if "calendar" in info.data:
+            all_mistakes(list(_kind_mistakes(versions, info.data["calendar"])))
         return versions
 
     @field_validator("zone")
@@ -206,3 +498,17 @@ class TariffPart(Part):
     def _known_zone(cls, name: str) -> str:
         zone(name)
         return name
+
+
+def _kind_mistakes(versions: list[VersionPart], calendar: CalendarPart | None) -> Iterator[Found]:
+    """Kinds of days in a week that the file's calendar does not know."""
+    sets = calendar.sets if calendar else {}
+    known = {*sets, *((HOLIDAY, WORKDAY) if calendar else ())}
+    expected = f"weekdays such as mon-fri, or a kind of day that [calendar] knows: {listed(sorted(known))}"
+    for index, version in enumerate(versions):
+        weeks: list[tuple[Path, dict[str, str]]] = [((index, "week"), version.week)]
+        weeks += [((index, "season", n, "week"), season.week or {}) for n, season in enumerate(version.season)]
+        for path, week in weeks:
+            for names in week:
+                if names.isidentifier() and names not in {*WEEKDAYS, *known}:
+                    yield (*path, names), expected, names

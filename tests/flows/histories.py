@@ -4,6 +4,7 @@ A history is made from a seed, one happening after the other, so a shorter histo
 longer one: that is how a failing example shrinks.
 """
 
+import json
 import random
 import uuid
 from collections.abc import Iterable, Sequence
@@ -28,6 +29,7 @@ from domain.facts import (
     ReadingRefused,
     RechargeOrdered,
     RefundOrdered,
+    TariffAssigned,
     TariffPublished,
     Ticked,
 )
@@ -62,6 +64,12 @@ def flat(
     """A tariff of one price, as a document; `versions` are (from, price)."""
     parts = [f'[[version]]\nfrom = {start}\nprice = "{price}"\n' for start, price in versions]
     return _head(tariff, zone, commodity, currency) + "\n".join(parts)
+
+
+def stepped(tariff: str, zone: str, *versions: tuple[str, str, str], commodity: str = "electricity") -> str:
+    """A tariff of tiers: `versions` are (from, the body of the version, the body of its tiers)."""
+    parts = [f"[[version]]\nfrom = {start}\n{body}\n[version.tiers]\n{tiers}\n" for start, body, tiers in versions]
+    return _head(tariff, zone, commodity, "CNY") + "\n".join(parts)
 
 
 def time_of_use(
@@ -144,11 +152,60 @@ class _Street:
     def _document(self, tariff: str) -> str:
         count = self.random.randint(1, 3)
         starts = ["2024-01-01", *sorted({self._instant() for _ in range(count - 1)})]
+        commodity = "water" if tariff == "water" else "electricity"
+        if self.random.random() < 0.6:
+            return stepped(tariff, self.zone, *((start, *self._steps()) for start in starts), commodity=commodity)
         if tariff == "water":
             return flat(tariff, self.zone, *((start, self._price()) for start in starts), commodity="water")
         if tariff == "one":
             return flat(tariff, self.zone, *((start, self._price()) for start in starts))
         return time_of_use(tariff, self.zone, *((start, self._prices(), self._days()) for start in starts))
+
+    def _steps(self) -> tuple[str, str]:
+        """A version of tiers, plain or by time of use, and how its usage is counted."""
+        choice = self.random
+        count = choice.randint(1, 3)
+        limits = sorted(choice.sample([1, 40, 500, 1_333, 2_000, 20_000, 90_000], count))
+        if choice.random() < 0.5:
+            prices = [self._price() for _ in range(count + 1)]
+            body = f"price = {json.dumps(prices)}"
+        else:
+            bands = {band: [self._price() for _ in range(count + 1)] for band in ("peak", "flat", "valley")}
+            tables = ", ".join(f"{band} = {json.dumps(prices)}" for band, prices in bands.items())
+            days = {name: json.dumps(self._day()) for name in ("workday", "weekend")}
+            body = f"prices = {{ {tables} }}\ndays = {{ workday = {days['workday']}, weekend = {days['weekend']} }}\n"
+            body += 'week = { "mon-fri" = "workday", "sat,sun" = "weekend" }'
+        texts = json.dumps([f"{limit // 1000}.{limit % 1000:03d}" for limit in limits])
+        cycle = choice.choice(["day", "day", "month", "year", "two_months"])
+        day = choice.choice(["06", "09"])
+        begins = {"year": f'begin = "12-{day}"', "two_months": f'begin = "02-{day}"', "month": f'begin = "{day}"'}
+        tiers = [
+            f'cycle = "{cycle}"',
+            begins.get(cycle, ""),
+            f"limits = {texts}",
+            f'mode = "{choice.choice(["graduated", "graduated", "volume"])}"',
+            f'counter = "{choice.choice(["carry", "carry", "restart"])}"',
+            f'per = "{choice.choice(["account", "account", "person", "kW"])}"',
+        ]
+        if choice.random() < 0.2:
+            tiers.append("days = { per = 30 }")
+        return body, "\n".join(tiers)
+
+    def _assigned(self) -> TariffAssigned:
+        number, tariff = self.random.choice([*self.meters, 99]), self.random.choice([*self.tariffs, "none"])
+        starts_at = self.now + self.random.choice([-DAY_MS, -90_500, 0, HOUR_MS // 2 + 1, 20 * HOUR_MS])
+        return self._kept(
+            TariffAssigned(
+                at=self.now,
+                id=self._id(),
+                meter=number,
+                tariff=tariff,
+                starts_at=starts_at,
+                persons=self.random.choice([0, 1, 1, 3]),
+                capacity_w=self.random.choice([0, 4_500]),
+                restart=self.random.random() < 0.3,
+            )
+        )
 
     def _prices(self) -> dict[str, str]:
         return {band: self._price() for band in ("peak", "flat", "valley")}
@@ -192,6 +249,7 @@ class _Street:
             commodity=Commodity.WATER if tariff == "water" else Commodity.ELECTRICITY, modulus=modulus,
             rated_per_hour=60_000, ratio=self.random.choice([1, 1, 40]), switchable=self.random.random() < 0.8,
             opening_register=self.random.choice([None, self.registers[number]]),
+            persons=self.random.choice([1, 1, 2, 6]), capacity_w=self.random.choice([0, 0, 12_345]),
         )  # fmt: skip
         self.meters[number] = installed
         return installed
@@ -200,6 +258,7 @@ class _Street:
         """What happens next."""
         kinds = [self._block] * 9 + [self._tick] * 4 + [self._money] * 4
         kinds += [
+            self._assigned,
             self._repeated,
             self._contradicted,
             self._control,

@@ -1,6 +1,7 @@
 import contextlib
 import dataclasses
 import json
+import typing
 
 import msgspec
 import numpy as np
@@ -12,7 +13,7 @@ from connectors.redis.formats import FormatError, alarm_message, decode_fact, en
 from domain import effects, facts, state
 from domain.effects import POSTING, QUARANTINED, USAGE, Alarm, Command, Outcome
 from domain.facts import AlarmTerms, Place, ReadingBlock
-from domain.state import ACCOUNT, ACCOUNT_TERMS, METER, METER_TERMS
+from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS
 from domain.words import AlarmKind, AlarmState, Commodity, Reason, Stage, Supply
 
 ID = "01JGFJJZ000000000000000001"
@@ -46,7 +47,7 @@ FACTS = [
             opening_register=7,
             switchable=False,
         ),
-        "8ca2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d65746572cf0000001cbe991a14a76163636f756e74a24131a9636f6d6d6f6469747901a6746172696666a4666c6174a770726f66696c65a170a76d6f64756c7573ce05f5e100ae72617465645f7065725f686f7572cd1f40a5726174696f02b06f70656e696e675f726567697374657207aa73776974636861626c65c2",
+        "8ea2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d65746572cf0000001cbe991a14a76163636f756e74a24131a9636f6d6d6f6469747901a6746172696666a4666c6174a770726f66696c65a170a76d6f64756c7573ce05f5e100ae72617465645f7065725f686f7572cd1f40a5726174696f02b06f70656e696e675f726567697374657207aa73776974636861626c65c2a7706572736f6e7301aa63617061636974795f7700",
     ),
     (
         facts.RechargeOrdered(
@@ -57,6 +58,12 @@ FACTS = [
     (
         facts.RefundOrdered(at=1, id=ID, account="A1", amount_micros=1, currency="CNY"),
         "87a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a76163636f756e74a24131ad616d6f756e745f6d6963726f7301a863757272656e6379a3434e59a76368616e6e656ca0a46e6f7465a0",
+    ),
+    (
+        facts.TariffAssigned(
+            at=1, id=ID, meter=5, tariff="flat", starts_at=9, persons=4, capacity_w=3000, restart=True
+        ),
+        "88a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d6574657205a6746172696666a4666c6174a97374617274735f617409a7706572736f6e7304aa63617061636974795f77cd0bb8a772657374617274c3",
     ),
     (
         facts.ControlOrdered(at=1, id=ID, meter=5, wanted=Supply.OFF, until=9, operator="o", note="n"),
@@ -83,7 +90,7 @@ RECORDS = [
         state.AccountRecord(
             row=1, account="A1", currency="CNY", name="王", place=PLACE, alarms=AlarmTerms(), opened_at=1, meters=(5, 6)
         ),
-        "88a3726f7701a76163636f756e74a24131a863757272656e6379a3434e59a46e616d65a3e78e8ba5706c61636584a473697465a173a86275696c64696e67a162a5666c6f6f72a131a4726f6f6da3313031a6616c61726d7388a36c6f77ce01312d00a770726574726970ce004c4b40a76172726561727300aa68797374657265736973ce0007a120a97265636f6e6e656374ce000f4240ab6d61785f62616c616e6365cf000009184e72a000a97265706561745f6d73ce00dbba00aa7265706561745f6d617803a96f70656e65645f617401a66d6574657273920506",
+        "89a3726f7701a76163636f756e74a24131a863757272656e6379a3434e59a46e616d65a3e78e8ba5706c61636584a473697465a173a86275696c64696e67a162a5666c6f6f72a131a4726f6f6da3313031a6616c61726d7388a36c6f77ce01312d00a770726574726970ce004c4b40a76172726561727300aa68797374657265736973ce0007a120a97265636f6e6e656374ce000f4240ab6d61785f62616c616e6365cf000009184e72a000a97265706561745f6d73ce00dbba00aa7265706561745f6d617803a96f70656e65645f617401a66d6574657273920506a8636f756e7465727390",
     ),
     (
         state.MeterRecord(
@@ -99,11 +106,20 @@ RECORDS = [
             switchable=True,
             installed_at=1,
         ),
-        "8ca3726f7701a56d6574657205a76163636f756e74a24131a9636f6d6d6f6469747901a6746172696666a4666c6174a770726f66696c65a170a76d6f64756c757364ae72617465645f7065725f686f757208a5726174696f02aa73776974636861626c65c3ac696e7374616c6c65645f617401b06f70656e696e675f7265676973746572c0",
+        "8fa3726f7701a56d6574657205a76163636f756e74a24131a9636f6d6d6f6469747901a6746172696666a4666c6174a770726f66696c65a170a76d6f64756c757364ae72617465645f7065725f686f757208a5726174696f02aa73776974636861626c65c3ac696e7374616c6c65645f617401b06f70656e696e675f7265676973746572c0a7706572736f6e7301aa63617061636974795f7700a861737369676e656490",
     ),
     (
         state.TariffRecord(row=1, tariff="flat", document="[x]"),
         "83a3726f7701a6746172696666a4666c6174a8646f63756d656e74a35b785d",
+    ),
+    (
+        state.PlanRecord(
+            assignments=(
+                state.Assignment(starts_at=0, tariff="flat"),
+                state.Assignment(starts_at=9, tariff="tou", persons=4, capacity_w=3000, restart=True),
+            )
+        ),
+        "81ab61737369676e6d656e74739285a97374617274735f617400a6746172696666a4666c6174a7706572736f6e7301aa63617061636974795f7700a772657374617274c285a97374617274735f617409a6746172696666a3746f75a7706572736f6e7304aa63617061636974795f77cd0bb8a772657374617274c3",
     ),
     (
         state.KeptOutcome(content=bytes(16), outcome=Outcome(id=ID, kind="recharge_ordered", at=1)),
@@ -218,7 +234,11 @@ PACKED = [
         "METER",
         "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000070000000000000008000000090000000a0000000b0000000c0000000d0000000e000f1011121314",
     ),
-    ("METER_TERMS", "01000000000000000200000000000000030000000000000004000000050000000600070809000000"),
+    (
+        "METER_TERMS",
+        "0100000000000000020000000000000003000000000000000400000005000000060000000700000008090a0b0c000000",
+    ),
+    ("COUNTER", "010000000200000003000000000000000400000000000000"),
 ]
 
 
@@ -325,6 +345,8 @@ def any_value(kind):
         return st.lists(int64, max_size=5).map(tuple)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return any_of(kind)
+    if typing.get_origin(kind) is tuple:
+        return st.lists(any_value(typing.get_args(kind)[0]), max_size=3).map(tuple)
     return st.none() | int64 if kind == int | None else st.from_type(kind)
 
 
@@ -441,9 +463,13 @@ ROWS = {
     ),
     "METER_TERMS": (
         METER_TERMS,
-        40,
-        "number:0 modulus:8 rated_per_hour:16 account:24 ratio:28 tariff:32 commodity:34 switchable:35 pad:36",
+        48,
+        (
+            "number:0 modulus:8 rated_per_hour:16 account:24 ratio:28 plan:32 counter:36 commodity:40 switchable:41 brackets:42"
+            " pad1:43 pad2:44"
+        ),
     ),
+    "COUNTER": (COUNTER, 24, "period:0 picos:4 used:8 micros:16"),
 }
 
 

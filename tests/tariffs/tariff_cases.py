@@ -1,12 +1,27 @@
 """Tariffs and instants that the tests of this folder share."""
 
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 from hypothesis import strategies as st
 
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS
 from domain.words import Commodity
-from tariffs.loader import Tariff, Version
+from tariffs.tariff import (
+    Calendar,
+    Component,
+    Cycle,
+    Per,
+    Percentage,
+    Plan,
+    Premises,
+    Schedule,
+    Season,
+    Stage,
+    Tariff,
+    Tiers,
+    Version,
+)
 
 ZONES = (
     "Asia/Shanghai",
@@ -48,9 +63,28 @@ def clock(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%dT%H:%M")
 
 
-def tariff(zone: str, *versions: Version, bands: tuple[str, ...] = ("peak", "valley")) -> Tariff:
+ENERGY = Component("energy", {"zh": "电费", "en": "Energy"})
+
+
+def timed(from_ms: int, prices: tuple[int, ...], days=(((0, 0),),), week=(0,) * 7) -> Version:
+    """A version of prices by band, without tiers."""
+    rates = ((Schedule(None, (), (), tuple((price,) for price in prices)),),)
+    return Version(from_ms, (Season("", (), days, week, None, None, (), rates),), None, (ENERGY,))
+
+
+def tariff(zone: str, *versions: Version, bands: tuple[str, ...] = ("peak", "valley"), calendar=None) -> Tariff:
     """A tariff of these versions."""
-    return Tariff("test", {"zh": "测试", "en": "Test"}, Commodity.ELECTRICITY, "CNY", zone, bands, versions)
+    title = {"zh": "测试", "en": "Test"}
+    return Tariff(
+        "test",
+        title,
+        Commodity.ELECTRICITY,
+        "CNY",
+        zone,
+        bands,
+        versions,
+        calendar or Calendar(sets={"fair": frozenset()}),
+    )
 
 
 def _profiles(bands: int):
@@ -61,17 +95,66 @@ def _profiles(bands: int):
     )
 
 
-def _versions(from_ms: int, bands: int):
-    days = st.lists(_profiles(bands), min_size=1, max_size=3).map(tuple)
-    prices = st.tuples(*[st.integers(-(10**9), 10**15 - 1)] * bands)
-    return days.flatmap(
-        lambda profiles: st.builds(
-            Version,
-            from_ms=st.just(from_ms),
-            prices=prices,
-            days=st.just(profiles),
-            week=st.tuples(*[st.integers(0, len(profiles) - 1)] * 7),
-        )
+@st.composite
+def _seasons(draw, name, ranges, bands, tiers, components):
+    profiles = draw(st.lists(_profiles(bands), min_size=1, max_size=3).map(tuple))
+    profile = st.integers(0, len(profiles) - 1)
+    return Season(
+        name,
+        ranges,
+        profiles,
+        draw(st.tuples(*[profile] * 7)),
+        draw(st.none() | profile),
+        draw(st.none() | profile),
+        draw(st.just(()) | profile.map(lambda number: (("fair", number),))),
+        tuple(draw(_schedules(bands, tiers)) for _ in range(components)),
+    )
+
+
+@st.composite
+def _schedules(draw, bands, tiers):
+    """One graduated schedule, or a few that the whole use of the period chooses from."""
+    tops = sorted(draw(st.sets(LIMITS, max_size=2))) if tiers and draw(st.booleans()) else []
+    found = []
+    for top in [*tops, None]:
+        limits = tuple(sorted(draw(st.sets(LIMITS, max_size=3)))) if tiers else ()
+        adds = tuple(draw(st.integers(1, 50_000)) for _ in limits) if draw(st.booleans()) else ()
+        prices = st.tuples(*[st.integers(-(10**9), 10**14)] * (len(limits) + 1))
+        found.append(Schedule(top, limits, adds, tuple(draw(prices) for _ in range(bands))))
+    return tuple(found)
+
+
+LIMITS = st.integers(1, 400_000)
+RANGES = st.sampled_from(
+    [((6, 16), (9, 30)), ((11, 1), (3, 31)), ((2, 29), (2, 29)), ((10, 26), (10, 26)), ((3, 1), (3, 31))]
+)
+TIERS = st.none() | st.builds(
+    Tiers,
+    cycle=st.sampled_from(Cycle),
+    month=st.integers(1, 12),
+    day=st.sampled_from([1, 1, 9, 26, 28]),
+    restart=st.booleans(),
+    per=st.sampled_from(Per),
+    persons_above=st.none() | st.integers(0, 4),
+    each_person=st.booleans(),
+    per_days=st.sampled_from([None, None, 1, 30]),
+    unscaled_days=st.none() | st.just((28, 30)),
+)
+PREMISES = st.builds(Premises, st.integers(1, 6), st.integers(0, 9_000))
+
+
+@st.composite
+def _versions(draw, from_ms, bands):
+    tiers, count = draw(TIERS), draw(st.integers(1, 2))
+    ranges = [*draw(st.lists(RANGES.map(lambda each: (each,)), max_size=2)), ()]
+    names = [f"c{number}" for number in range(count)]
+    charges = (Percentage(id="vat", title={}, of=("c0",), rate=Fraction(draw(st.integers(-20, 25)), 100)),)
+    return Version(
+        from_ms,
+        tuple(draw(_seasons(str(n), each, bands, tiers, count)) for n, each in enumerate(ranges)),
+        tiers,
+        tuple(Component(name, {}) for name in names),
+        charges if draw(st.booleans()) else (),
     )
 
 
@@ -92,4 +175,17 @@ def tariffs(draw, span):
     minutes = st.integers(span[0] // MINUTE_MS, span[1] // MINUTE_MS)
     starts = draw(st.sets(minutes, min_size=1, max_size=3))
     versions = [draw(_versions(minute * MINUTE_MS, bands)) for minute in sorted(starts)]
-    return tariff(draw(st.sampled_from(ZONES)), *versions, bands=tuple(f"band_{n}" for n in range(bands)))
+    days = st.frozensets(st.integers(span[0] // DAY_MS, span[1] // DAY_MS), max_size=2)
+    calendar = Calendar(draw(days), draw(days), {"fair": draw(days)})
+    names = tuple(f"band_{n}" for n in range(bands))
+    return tariff(draw(st.sampled_from(ZONES)), *versions, bands=names, calendar=calendar)
+
+
+@st.composite
+def plans(draw, span) -> Plan:
+    """Any plan of one to three stages, the later ones beginning within the span, at any minute."""
+    starts = draw(st.sets(st.integers(span[0] // MINUTE_MS, span[1] // MINUTE_MS), max_size=2))
+    return tuple(
+        Stage(minute * MINUTE_MS, draw(tariffs(span)), draw(PREMISES), draw(st.booleans()))
+        for minute in [0, *sorted(starts)]
+    )

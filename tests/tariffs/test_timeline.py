@@ -2,27 +2,31 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tariff_cases import clock, ms, spans, tariff, tariffs
+from tariff_cases import ENERGY, clock, ms, plans, spans, tariff, timed
 
 from domain.units import DAY_MS, HOUR_MS
-from tariffs.loader import Version, catalogue, load_tariff
-from tariffs.rating import band_and_price, local_day
+from tariffs.levels import NO_LIMIT
+from tariffs.loader import catalogue, load_tariff
+from tariffs.rating import moment_of
+from tariffs.tariff import Cycle, Per, Premises, Schedule, Season, Stage, Tiers, Version, plan_of
 from tariffs.timeline import SEGMENT, Timeline, compile_timeline
 
 PEAK, VALLEY = 0, 1
 EIGHT_TO_TEN = ((0, VALLEY), (480, PEAK), (1320, VALLEY))
 ALL_VALLEY = ((0, VALLEY),)
+ALL_ONE = (((0, 0),),)
 PRICES = (617_000_000, 307_000_000)
 
 
 def version(start: str, prices=PRICES, days=(EIGHT_TO_TEN,), week=(0,) * 7) -> Version:
     """A version from an ISO time on, by default peak from 08:00 to 22:00 every day."""
-    return Version(ms(start), prices, days, week)
+    return timed(ms(start), prices, days, week)
 
 
 def timeline_of(zone: str, start: str, until: str, *versions: Version) -> Timeline:
     """The timeline of one tariff."""
-    return compile_timeline([tariff(zone, *(versions or (version("2020-01-01T00:00Z"),)))], ms(start), ms(until))
+    plan = plan_of(tariff(zone, *(versions or (version("2020-01-01T00:00Z"),))))
+    return compile_timeline([plan], ms(start), ms(until))
 
 
 def rows(timeline: Timeline) -> list[tuple[str, int, int]]:
@@ -35,6 +39,16 @@ def starts(timeline: Timeline) -> list[str]:
     return [clock(int(segment.start)) for segment in timeline.segments]
 
 
+def price_of(timeline: Timeline, segment: np.record, plan: int = 0) -> int:
+    """The price of the first level of a segment."""
+    return int(timeline.prices[timeline.rate[plan] + segment.rate, 0, 0])
+
+
+def prices_in(timeline: Timeline) -> list[int]:
+    """The price of each segment, the sentinel's too."""
+    return [price_of(timeline, segment) for segment in timeline.segments]
+
+
 def segment_at(timeline: Timeline, row: int, at: int) -> np.record:
     """The segment of an instant, found as the reading kernel finds it."""
     index = timeline.first[row, at // HOUR_MS - timeline.base_hour]
@@ -44,12 +58,12 @@ def segment_at(timeline: Timeline, row: int, at: int) -> np.record:
 
 
 def test_a_segment_is_24_bytes_and_answers_to_its_names():
-    """The kernel reads `segment.price`, compiled or not, and no byte of a row is padding."""
+    """The kernel reads `segment.rate`, compiled or not, and no byte of a row is padding."""
     timeline = timeline_of("Asia/Shanghai", "2025-01-01T00:00Z", "2025-01-01T01:00Z")
 
     assert SEGMENT.itemsize == 24
     assert timeline.segments.dtype == SEGMENT
-    assert timeline.segments[0].price == PRICES[PEAK]
+    assert price_of(timeline, timeline.segments[0]) == PRICES[PEAK]
 
 
 def test_an_evening_is_cut_at_hours_band_and_midnight():
@@ -79,7 +93,9 @@ def test_the_sentinel_is_rated_like_any_instant():
     """A reading exactly at the end is priced as what begins there: midnight, so the next day."""
     timeline = timeline_of("Asia/Shanghai", "2025-01-01T15:00Z", "2025-01-01T16:00Z")
 
-    assert timeline.segments[-1].tolist() == (ms("2025-01-01T16:00Z"), PRICES[VALLEY], 20_090, VALLEY)
+    last = timeline.segments[-1]
+    assert (last.start, price_of(timeline, last)) == (ms("2025-01-01T16:00Z"), PRICES[VALLEY])
+    assert (last.day, last.band) == (20_090, VALLEY)
 
 
 def test_a_band_that_begins_at_a_half_hour_cuts_only_on_its_days():
@@ -104,7 +120,7 @@ def test_a_version_that_begins_within_an_hour_cuts_it():
     )
 
     assert starts(timeline) == ["01T00:00", "01T00:20", "01T01:00", "01T02:00"]
-    assert timeline.segments["price"].tolist() == [617_000_000, 700_000_000, 700_000_000, 700_000_000]
+    assert prices_in(timeline) == [617_000_000, 700_000_000, 700_000_000, 700_000_000]
 
 
 @pytest.mark.parametrize("start", ["2025-01-01T00:20Z", "2030-01-01T00:00Z"])
@@ -113,7 +129,7 @@ def test_before_the_first_version_its_prices_hold(start):
     timeline = timeline_of("Asia/Shanghai", "2025-01-01T00:00Z", "2025-01-01T01:00Z", version(start))
 
     assert starts(timeline) == ["01T00:00", "01T01:00"]
-    assert timeline.segments[0].price == PRICES[PEAK]
+    assert price_of(timeline, timeline.segments[0]) == PRICES[PEAK]
 
 
 def test_a_version_in_force_long_before_the_span_is_the_one_used():
@@ -128,7 +144,7 @@ def test_a_version_in_force_long_before_the_span_is_the_one_used():
         version("2026-01-01T00:00Z"),
     )
 
-    assert timeline.segments["price"].tolist() == [5, 5]
+    assert prices_in(timeline) == [5, 5]
 
 
 # Clocks: (zone, span, expected starts, hand-made from the zone's published change).
@@ -189,7 +205,7 @@ def test_economy_7_nights_have_six_seven_or_eight_hours(day, hours):
     """00:30 to 07:30 on the wall is an hour shorter or longer in the nights in which clocks change."""
     economy = load_tariff(catalogue()["economy-7-example"])
     noon = ms(f"{day}T12:00Z")
-    segments = compile_timeline([economy], noon - DAY_MS, noon).segments
+    segments = compile_timeline([plan_of(economy)], noon - DAY_MS, noon).segments
 
     night = np.diff(segments["start"])[segments["band"][:-1] == economy.bands.index("night")]
     assert night.sum() == hours * HOUR_MS
@@ -198,7 +214,7 @@ def test_economy_7_nights_have_six_seven_or_eight_hours(day, hours):
 def test_tariffs_follow_one_another_and_keep_their_rows():
     """`first` of the second tariff points past the first one's sentinel."""
     pair = [tariff("Asia/Shanghai", version("2020-01-01T00:00Z")), tariff("Asia/Kolkata", version("2020-01-01T00:00Z"))]
-    timeline = compile_timeline(pair, ms("2025-01-01T00:00Z"), ms("2025-01-01T02:00Z"))
+    timeline = compile_timeline([plan_of(each) for each in pair], ms("2025-01-01T00:00Z"), ms("2025-01-01T02:00Z"))
 
     assert timeline.first.tolist() == [[0, 1, 2], [3, 4, 6]]
     assert starts(timeline) == [
@@ -228,17 +244,94 @@ def test_a_year_in_london_has_8760_local_hours_and_both_changes():
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_the_timeline_says_what_the_calendar_says(data):
-    """At any instant, and on both sides of every cut, band, price and day are those of the plain calendar."""
+    """At any instant, and on both sides of every cut, all that a price depends on is what the plain calendar says."""
     span = data.draw(spans())
-    any_tariff = data.draw(tariffs(span))
-    timeline = compile_timeline([any_tariff], *span)
+    plan = data.draw(plans(span))
+    timeline = compile_timeline([plan], *span)
 
     cuts = data.draw(st.lists(st.sampled_from(timeline.segments["start"][:-1].tolist()), max_size=12))
     instants = data.draw(st.lists(st.integers(timeline.from_ms, timeline.until_ms - 1), min_size=1, max_size=12))
     for at in [*instants, *cuts, *(max(cut - 1, timeline.from_ms) for cut in cuts)]:
-        segment = segment_at(timeline, 0, at)
-        assert (segment.band, segment.price) == band_and_price(any_tariff, at)
-        assert segment.day == local_day(any_tariff, at)
+        segment, moment = segment_at(timeline, 0, at), moment_of(plan, at)
+        rule = timeline.rulings[segment.rate]
+        assert (segment.band, segment.day, segment.period) == (moment.band, moment.day, moment.period)
+        assert (rule.stage, rule.version, rule.season, rule.band) == (
+            moment.stage,
+            moment.version,
+            moment.season,
+            moment.band,
+        )
+        assert rule.period_days in {0, moment.period_days}
+
+
+def test_plans_that_differ_in_premises_share_their_segments():
+    """A building of households of many sizes is compiled once; only the limits are each household's own."""
+    tiers = Tiers(Cycle.MONTH, per=Per.PERSON)
+    schedule = Schedule(None, (100_000,), (), ((1, 2),))
+    season = Season("", (), ALL_ONE, (0,) * 7, None, None, (), ((schedule,),))
+    stepped = tariff("Asia/Shanghai", Version(0, (season,), tiers, (ENERGY,)), bands=("flat",))
+    households = [plan_of(stepped, Premises(persons=persons)) for persons in (1, 3, 7)]
+
+    timeline = compile_timeline(households, 0, DAY_MS)
+
+    assert timeline.track.tolist() == [0, 0, 0]
+    assert timeline.edges[timeline.rate].tolist() == [
+        [100_000, NO_LIMIT],
+        [300_000, NO_LIMIT],
+        [700_000, NO_LIMIT],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "at", "expected"),
+    [
+        (Tiers(Cycle.MONTH), "2025-03-15T12:00+08:00", "2025-03-01T00:00+08:00"),
+        (Tiers(Cycle.MONTH, day=20), "2025-03-15T12:00+08:00", "2025-02-20T00:00+08:00"),
+        (Tiers(Cycle.YEAR), "2024-12-31T23:59+08:00", "2024-01-01T00:00+08:00"),
+        (Tiers(Cycle.YEAR), "2025-01-01T00:00+08:00", "2025-01-01T00:00+08:00"),
+        (Tiers(Cycle.YEAR, month=12), "2025-11-30T23:59+08:00", "2024-12-01T00:00+08:00"),
+        (Tiers(Cycle.YEAR, month=12), "2025-12-01T00:00+08:00", "2025-12-01T00:00+08:00"),
+        (Tiers(Cycle.TWO_MONTHS), "2025-02-28T12:00+08:00", "2025-01-01T00:00+08:00"),
+        (Tiers(Cycle.TWO_MONTHS, month=2), "2025-01-31T12:00+08:00", "2024-12-01T00:00+08:00"),
+        (Tiers(Cycle.DAY), "2024-02-29T12:00+08:00", "2024-02-29T00:00+08:00"),
+    ],
+)
+def test_a_tier_period_begins_at_local_midnight(rule, at, expected):
+    """A year that begins in December, odd and even pairs of months, meter-reading days, and a leap day."""
+    schedule = Schedule(None, (1,), (), ((1, 2),))
+    season = Season("", (), ALL_ONE, (0,) * 7, None, None, (), ((schedule,),))
+    stepped = tariff("Asia/Shanghai", Version(0, (season,), rule, (ENERGY,)), bands=("flat",))
+
+    timeline = compile_timeline([plan_of(stepped)], ms(at), ms(at) + 1)
+
+    assert segment_at(timeline, 0, ms(at)).period == ms(expected) // 60_000
+
+
+def test_a_year_does_not_continue_the_count_of_a_month():
+    """Where the cycle changes, the count begins anew at the change, and does not jump back to January."""
+    season = Season("", (), ALL_ONE, (0,) * 7, None, None, (), ((Schedule(None, (1,), (), ((1, 2),)),),))
+    monthly = Version(0, (season,), Tiers(Cycle.MONTH), (ENERGY,))
+    yearly = Version(ms("2025-07-10T00:00+08:00"), (season,), Tiers(Cycle.YEAR), (ENERGY,))
+    changed = tariff("Asia/Shanghai", monthly, yearly, bands=("flat",))
+    august = ms("2025-08-20T12:00+08:00")
+
+    timeline = compile_timeline([plan_of(changed)], august, august + 1)
+
+    assert segment_at(timeline, 0, august).period == ms("2025-07-10T00:00+08:00") // 60_000
+
+
+def test_an_assignment_cuts_and_may_begin_the_count_anew():
+    """From the minute of an assignment on the other tariff rules; the count goes on or begins anew, as it says."""
+    season = Season("", (), ALL_ONE, (0,) * 7, None, None, (), ((Schedule(None, (1,), (), ((1, 2),)),),))
+    stepped = tariff("Asia/Shanghai", Version(0, (season,), Tiers(Cycle.MONTH), (ENERGY,)), bands=("flat",))
+    at = ms("2025-07-10T10:20+08:00")
+
+    for restart, expected in ((False, ms("2025-07-01T00:00+08:00")), (True, at)):
+        plan = (Stage(0, stepped), Stage(at, stepped, restart=restart))
+        timeline = compile_timeline([plan], at - 1, at + 1)
+        assert segment_at(timeline, 0, at).start == at
+        assert segment_at(timeline, 0, at).period == expected // 60_000
+        assert segment_at(timeline, 0, at - 1).period == ms("2025-07-01T00:00+08:00") // 60_000
 
 
 @settings(max_examples=100, deadline=None)
@@ -246,7 +339,7 @@ def test_the_timeline_says_what_the_calendar_says(data):
 def test_segments_tile_the_span_and_are_at_most_an_hour(data):
     """No hole, no overlap, no segment longer than 60 minutes, and `first` is the segment of each hour's begin."""
     span = data.draw(spans())
-    timeline = compile_timeline([data.draw(tariffs(span))], *span)
+    timeline = compile_timeline([data.draw(plans(span))], *span)
 
     begins = timeline.segments["start"]
     lengths = np.diff(begins)

@@ -1,0 +1,229 @@
+"""Plans: which tariff prices which meter, from when on, and which tier counter its usage is counted in.
+
+A meter's assignments in order of time are its plan; meters with the same share a row of plans. All meters of an account and
+commodity share a tier counter, unless their plans choose prices by the whole use of a period at different thresholds.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from domain.documents import MistakesError
+from domain.effects import Effects
+from domain.facts import MeterInstalled, TariffAssigned, TariffPublished
+from domain.ids import METER_NUMBER_MAX
+from domain.state import AccountRecord, Assignment, CounterRecord, MeterRecord, TariffRecord
+from domain.units import MINUTE_MS
+from domain.words import Refusal
+from flows.control import reconcile
+from flows.metering import LATEST_MS
+from flows.orders import Answer
+from flows.state import ShardState
+from tariffs.levels import thresholds
+from tariffs.loader import is_self_contained, load_tariff
+from tariffs.prepaid import obstacles
+
+PERSONS_MAX = 1_000
+CAPACITY_MAX_W = 10**12
+PERIODS = 2
+"""Tier periods that a counter remembers."""
+
+
+def publish_tariff(state: ShardState, fact: TariffPublished, _effects: Effects) -> Answer:
+    """Enter a tariff or its new state. What is already priced stays priced."""
+    try:
+        tariff = load_tariff(fact.document, fact.tariff)
+        sealed = is_self_contained(fact.document)
+    except MistakesError as error:
+        return Refusal.TARIFF_INVALID, str(error)
+    if tariff.id != fact.tariff:
+        return Refusal.TARIFF_INVALID, f"the document is of tariff {tariff.id!r}"
+    if not sealed:
+        return Refusal.TARIFF_INVALID, "its holidays must be written out in [sealed_calendar]"
+    if reasons := obstacles(tariff):
+        return Refusal.TARIFF_INVALID, f"a wallet cannot be charged by it: {'; '.join(reasons)}"
+    before = state.tariff_records.get(fact.tariff)
+    row = before.row if before else len(state.tariffs)
+    if before and state.tariffs[row].commodity != tariff.commodity:
+        return Refusal.WRONG_COMMODITY
+    if before and state.tariffs[row].currency != tariff.currency:
+        return Refusal.WRONG_CURRENCY
+    state.tariffs[row:] = [tariff, *state.tariffs[row + 1 :]]
+    state.tariff_records.put(fact.tariff, TariffRecord(row=row, tariff=fact.tariff, document=fact.document))
+    state.make_plans()
+    _count_anew(state, fact.tariff)
+    return None
+
+
+def _count_anew(state: ShardState, tariff: str) -> None:
+    """Give meters another counter where the new state of a tariff has other thresholds."""
+    affected = {row for row, record in state.plan_records.sorted() if tariff in _tariffs(record.assignments)}
+    for _, record in state.meter_records.sorted() if affected else ():
+        plan = int(state.meter_terms.rows[record.row].plan)
+        if plan in affected:
+            _bind(state, record, plan)
+
+
+def _tariffs(assignments: Iterable[Assignment]) -> set[str]:
+    return {each.tariff for each in assignments}
+
+
+def install_meter(state: ShardState, fact: MeterInstalled, effects: Effects) -> Answer:
+    """Give an account a meter; the same installation again changes nothing."""
+    account, tariff = state.account_records.get(fact.account), state.tariff_records.get(fact.tariff)
+    if known := state.meter_records.get(fact.meter):
+        return None if known == _meter_record(state, fact) else Refusal.EXISTS_WITH_DIFFERENT_CONTENT
+    if account is None:
+        return Refusal.UNKNOWN_ACCOUNT
+    if tariff is None:
+        return Refusal.UNKNOWN_TARIFF
+    priced = state.tariffs[tariff.row]
+    if priced.commodity != fact.commodity:
+        return Refusal.WRONG_COMMODITY
+    if priced.currency != account.currency:
+        return Refusal.WRONG_CURRENCY
+    if mistake := _meter_mistake(fact):
+        return Refusal.TERMS_INVALID, mistake
+    _enter_meter(state, fact, account)
+    reconcile(state, state.meter_records[fact.meter].row, fact.at, effects)
+    return None
+
+
+def _meter_mistake(fact: MeterInstalled) -> str:
+    rules = {
+        "meter number of 1 to 12 digits": 0 < fact.meter <= METER_NUMBER_MAX,
+        "0 <= modulus <= 10^15": 0 <= fact.modulus <= 10**15,
+        "1 <= rated_per_hour <= 10^9": 1 <= fact.rated_per_hour <= 10**9,
+        "1 <= ratio <= 10^6": 1 <= fact.ratio <= 10**6,
+        "opening_register below the modulus": 0 <= (fact.opening_register or 0) < (fact.modulus or 10**15),
+        "time after 1970": fact.at > 0,
+        **_premises_rules(fact),
+    }
+    return "; ".join(f"expected {rule}" for rule, holds in rules.items() if not holds)
+
+
+def _premises_rules(fact: MeterInstalled | TariffAssigned) -> dict[str, bool]:
+    return {
+        f"1 <= persons <= {PERSONS_MAX}": 1 <= fact.persons <= PERSONS_MAX,
+        "0 <= capacity_w <= 10^12": 0 <= fact.capacity_w <= CAPACITY_MAX_W,
+    }
+
+
+def _meter_record(state: ShardState, fact: MeterInstalled) -> MeterRecord:
+    known = state.meter_records.get(fact.meter)
+    return MeterRecord(
+        row=known.row if known else state.meters.count,
+        meter=fact.meter,
+        account=fact.account,
+        commodity=fact.commodity,
+        tariff=fact.tariff,
+        profile=fact.profile,
+        modulus=fact.modulus,
+        rated_per_hour=fact.rated_per_hour,
+        ratio=fact.ratio,
+        switchable=fact.switchable,
+        installed_at=known.installed_at if known else fact.at,
+        opening_register=fact.opening_register,
+        persons=fact.persons,
+        capacity_w=fact.capacity_w,
+        assigned=known.assigned if known else (),
+    )
+
+
+def _enter_meter(state: ShardState, fact: MeterInstalled, account: AccountRecord) -> None:
+    record = _meter_record(state, fact)
+    row, terms_row = state.meters.append(), state.meter_terms.append()
+    assert row == terms_row == record.row
+    meter, terms = state.meters.rows[row], state.meter_terms.rows[row]
+    meter.time, meter.register, meter.suspect, meter.window_start, meter.day = -1, 0, -1, -1, -1
+    if fact.opening_register is not None:
+        meter.time, meter.register = fact.at, fact.opening_register
+    terms.number, terms.account = fact.meter, account.row
+    terms.modulus, terms.rated_per_hour, terms.ratio = fact.modulus, fact.rated_per_hour, fact.ratio
+    terms.commodity, terms.switchable = fact.commodity, fact.switchable
+    state.meter_records.put(fact.meter, record)
+    meters = (*account.meters, fact.meter)
+    state.account_records.put(fact.account, msgspec.structs.replace(account, meters=meters))
+    state.index_meter(fact.meter, row)
+    if fact.opening_register is not None:
+        state.oldest_ms = min(state.oldest_ms or fact.at, fact.at)
+    _bind(state, record, state.plan_row(assignments_of(record)))
+
+
+def assignments_of(record: MeterRecord) -> tuple[Assignment, ...]:
+    """A meter's assignments: the tariff it was installed with, from the beginning, and the later ones."""
+    first = Assignment(starts_at=0, tariff=record.tariff, persons=record.persons, capacity_w=record.capacity_w)
+    return (first, *record.assigned)
+
+
+def assign_tariff(state: ShardState, fact: TariffAssigned, _effects: Effects) -> Answer:
+    """Price a meter by another tariff from a time on. What is already priced stays priced."""
+    record, tariff = state.meter_records.get(fact.meter), state.tariff_records.get(fact.tariff)
+    if record is None:
+        return Refusal.UNKNOWN_METER
+    if tariff is None:
+        return Refusal.UNKNOWN_TARIFF
+    priced = state.tariffs[tariff.row]
+    if priced.commodity != record.commodity:
+        return Refusal.WRONG_COMMODITY
+    if priced.currency != state.account_records[record.account].currency:
+        return Refusal.WRONG_CURRENCY
+    rules = {**_premises_rules(fact), "a time after 1970 and before 2100": 0 < fact.starts_at <= LATEST_MS}
+    if mistake := "; ".join(f"expected {rule}" for rule, holds in rules.items() if not holds):
+        return Refusal.TERMS_INVALID, mistake
+    starts_at = _whole_minute(max(fact.starts_at, int(state.meters.rows[record.row].time)))
+    stage = Assignment(
+        starts_at=starts_at,
+        tariff=fact.tariff,
+        persons=fact.persons,
+        capacity_w=fact.capacity_w,
+        restart=fact.restart,
+    )
+    others = [each for each in record.assigned if each.starts_at != starts_at]
+    assigned = tuple(sorted([*others, stage], key=lambda each: each.starts_at))
+    record = msgspec.structs.replace(record, assigned=assigned)
+    state.meter_records.put(fact.meter, record)
+    _bind(state, record, state.plan_row(assignments_of(record)))
+    return None
+
+
+def _whole_minute(at: int) -> int:
+    """The next whole minute: prices change on none other."""
+    return -(-at // MINUTE_MS) * MINUTE_MS
+
+
+def _bind(state: ShardState, record: MeterRecord, plan: int) -> None:
+    """Let a meter be priced by a plan, and count its usage where the account counts for such plans.
+
+    A counter of other thresholds begins with what the meter's counter has used; what that has cost stays as it is.
+    """
+    account = state.account_records[record.account]
+    tops = thresholds(state.plans[plan])
+    counter = next(
+        (each for each in account.counters if (each.commodity, each.thresholds) == (record.commodity, tops)), None
+    )
+    terms = state.meter_terms.rows[record.row]
+    if counter is None:
+        counter = _new_counter(state, record, tops)
+        if int(terms.brackets) > 0:
+            _carry_over(state, int(terms.counter), int(terms.brackets), counter)
+        counters = (*account.counters, counter)
+        state.account_records.put(record.account, msgspec.structs.replace(account, counters=counters))
+    terms.plan, terms.counter, terms.brackets = plan, counter.row, len(tops)
+    state.meter_terms.dirty[record.row] = 1
+
+
+def _new_counter(state: ShardState, record: MeterRecord, tops: tuple[int, ...]) -> CounterRecord:
+    rows = [state.counters.append() for _ in range(PERIODS * len(tops))]
+    for row in rows:
+        state.counters.rows[row].period = -1
+    return CounterRecord(row=rows[0], commodity=record.commodity, thresholds=tops)
+
+
+def _carry_over(state: ShardState, first: int, brackets: int, counter: CounterRecord) -> None:
+    """Take over what the counter that begins at row `first` has used in its periods."""
+    rows, count = state.counters.rows, len(counter.thresholds)
+    for period in range(PERIODS):
+        before = rows[first + period * brackets]
+        for row in range(counter.row + period * count, counter.row + (period + 1) * count):
+            rows[row].period, rows[row].used = before.period, before.used

@@ -1,0 +1,117 @@
+"""Pricing in the compiled loop, held against the slow plain truth, for any tariff that can be written."""
+
+import random
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.state import ACCOUNT, COUNTER, METER_TERMS
+from domain.units import PICOS_PER_MICRO
+from flows.machine import prices_of
+from flows.pricing import counter_row, price_interval
+from tariffs.levels import thresholds
+from tariffs.rating import Counter, cost_of
+from tariffs.timeline import compile_timeline
+
+sys.path.append(str(Path(__file__).parents[1] / "tariffs"))
+from tariff_cases import plans, spans
+
+many = settings(max_examples=150, deadline=None, print_blob=True)
+
+
+class Wallet:
+    """An account with one meter, priced by the compiled loop alone."""
+
+    def __init__(self, plan, span):
+        brackets = len(thresholds(plan))
+        self.prices = prices_of(compile_timeline([plan], *span))
+        self.account, self.counters = np.zeros(1, ACCOUNT)[0], np.zeros(2 * brackets, COUNTER)
+        self.counters["period"] = -1
+        self.term = np.zeros(1, METER_TERMS)[0]
+        self.term.brackets = brackets
+
+    def charge(self, start, end, usage):
+        """Picos taken for an interval."""
+        before = self.balance
+        price_interval(self.term, self.account, self.counters, start, end, usage, self.prices)
+        return before - self.balance
+
+    @property
+    def balance(self):
+        """Picos."""
+        return int(self.account.balance) * PICOS_PER_MICRO + int(self.account.balance_picos)
+
+
+@many
+@given(st.data())
+def test_the_compiled_loop_charges_what_the_slow_truth_does(data):
+    """Tiers, seasons, whole-use schedules, percentages, premises, assignments, clocks that change: every charge, to the pico."""
+    span = data.draw(spans())
+    plan = data.draw(plans(span))
+    inside = data.draw(st.lists(st.integers(span[0] + 1, span[1] - 1), max_size=6)) if span[1] - span[0] > 1 else []
+    edges = sorted({*span, *inside})
+    usages = [data.draw(st.integers(0, 400_000)) for _ in edges[1:]]
+    wallet, counter = Wallet(plan, span), Counter()
+
+    for (start, end), usage in zip(pairwise(edges), usages, strict=True):
+        assert wallet.charge(start, end, usage) == cost_of(plan, start, end, usage, counter).cost_picos
+
+
+@many
+@given(st.data(), st.integers(0, 900_000))
+def test_any_cutting_of_a_history_into_readings_costs_the_same(data, usage):
+    """Read once, or every few minutes and at every edge of a price: the same energy costs the same to the last unit."""
+    span = data.draw(spans())
+    plan = data.draw(plans(span))
+    once, often = Wallet(plan, span), Wallet(plan, span)
+    cuts = compile_timeline([plan], *span).segments["start"].tolist()
+    inside = data.draw(st.lists(st.integers(span[0], span[1]), max_size=9))
+    edges = sorted({*span, *(cut for cut in [*cuts, *inside] if span[0] < cut < span[1])})
+
+    def used_by(at):
+        return usage * (at - span[0]) // (span[1] - span[0])
+
+    total = sum(often.charge(start, end, used_by(end) - used_by(start)) for start, end in pairwise(edges))
+
+    assert total == once.charge(*span, usage)
+
+
+@many
+@given(st.data())
+def test_more_usage_never_costs_less(data):
+    """Where no price is negative and tiers are graduated, another kWh is never a gain."""
+    dice = random.Random(data.draw(st.integers(0, 2**32)))
+    span = data.draw(spans())
+    plan = data.draw(plans(span).filter(lambda each: len(thresholds(each)) == 1 and not has_negative(each)))
+    less = dice.randrange(300_000)
+    more = less + dice.randrange(300_000)
+
+    assert Wallet(plan, span).charge(*span, less) <= Wallet(plan, span).charge(*span, more)
+
+
+def has_negative(plan):
+    """Whether any price of a plan, or any percentage, is below zero."""
+    versions = [version for stage in plan for version in stage.tariff.versions]
+    prices = [
+        price
+        for version in versions
+        for season in version.seasons
+        for column in season.rates
+        for schedule in column
+        for row in schedule.prices
+        for price in row or ()
+    ]
+    return min(prices) < 0 or any(charge.rate < 0 for version in versions for charge in version.charges)
+
+
+def test_a_counter_remembers_two_periods():
+    """Usage of the month before still finds its count; that of a month before both is priced as if it were alone."""
+    counters = np.zeros(2, COUNTER)
+    counters["period"] = -1
+
+    assert [counter_row(counters, 0, 1, period) for period in (10, 20, 10, 30, 20, 10)] == [0, 1, 0, 0, 1, -1]
+    assert counters["period"].tolist() == [30, 20]
