@@ -9,8 +9,8 @@ from bytewax.run import cli_main
 from commands.shared import DATA_DEFAULT, DataOption, failed, store_url
 from connectors.redis.errors import StoreError
 from connectors.redis.store import Store
-from flows.compiled import is_ready
 from flows.machine import warm_up
+from flows.readings.compiled import is_ready
 from flows.settle import build
 
 

@@ -20,7 +20,7 @@ HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 
 PRICE_MAX_NANOS = 1_000_000 * NANOS_PER_UNIT - 1
-"""Highest price of a kWh or m³, in nanos. With `USAGE_MAX` it proves that a cost fits 64 bits (see `flows/settling.py`)."""
+"""Highest price of a kWh or m³, in nanos. With `USAGE_MAX` it proves that a cost fits 64 bits (see `flows/readings/settling.py`)."""
 USAGE_MAX = 1_000_000_000
 """Most Wh or litres that one reading may add, after ratio; more is a jump and goes to quarantine."""
 MONEY_MAX_MICROS = 10**18

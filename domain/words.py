@@ -19,7 +19,7 @@ class Supply(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why the machine wants the supply as it does; a higher row of `flows/control.py` wins."""
+    """Why the machine wants the supply as it does; a higher row of `flows/supply/wishes.py` wins."""
 
     IN_CREDIT = 0
     ARREARS = 1

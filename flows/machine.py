@@ -28,18 +28,22 @@ from domain.facts import (
     Ticked,
 )
 from domain.ids import EntryId, entry_text
-from flows import control
 from flows.alarms import repeat_alarm
-from flows.kernel import EVENT, HELD, LEVEL, RELEASED, SEEN, Columns, Tables, fold_readings, repeats_due
 from flows.ledger import append_postings
-from flows.metering import FUTURE_MS, LATEST_MS
-from flows.orders import decide_order, open_account, order_control, prune_outcomes, recharge, refund
-from flows.plans import assign_tariff, install_meter, publish_tariff
-from flows.pricing import Prices, segment_at
+from flows.orders.accounts import open_account
+from flows.orders.answers import decide_order, prune_outcomes
+from flows.orders.control import order_control
+from flows.orders.meters import install_meter
+from flows.orders.money import recharge, refund
+from flows.orders.tariffs import assign_tariff, publish_tariff
 from flows.quarantine import hold_reading, hold_refused, release
+from flows.readings.kernel import EVENT, HELD, LEVEL, RELEASED, SEEN, Columns, Tables, fold_readings, repeats_due
+from flows.readings.metering import FUTURE_MS, LATEST_MS
+from flows.readings.pricing import Prices, segment_at
+from flows.readings.windows import LATENESS_MS, close_overdue
 from flows.state import ShardState
+from flows.supply import commands
 from flows.wallet import announce_level
-from flows.windows import LATENESS_MS, close_overdue
 from tariffs.timeline import Timeline
 
 
@@ -177,7 +181,7 @@ def _heed(state: ShardState, event: Any, effects: Effects) -> None:
         assert effects.quarantined is not None
         hold_reading(state, effects.quarantined[row], effects)
     elif event.kind == SEEN:
-        control.reconcile(state, row, max(at, state.header.now), effects)
+        commands.reconcile(state, row, max(at, state.header.now), effects)
     else:
         assert event.kind == RELEASED
         release(state, row, at, effects)
@@ -202,7 +206,7 @@ def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
     for event in repeats.view(EVENT):
         record = state.account_record(int(event.row))
         effects.alarms.append(repeat_alarm(record, int(event.before), int(event.balance), now, int(event.after)))
-    control.tick(state, now, effects)
+    commands.tick(state, now, effects)
     prune_outcomes(state, now)
 
 
@@ -222,7 +226,7 @@ def _order_rule(rule: Callable[[ShardState, Any, Effects], Any]) -> Callable[[Sh
 RULES: dict[type[Any], Callable[[ShardState, Any, Effects], None]] = {
     ReadingBlock: read,
     Ticked: tick,
-    CommandReported: control.report,
+    CommandReported: commands.report,
     ReadingRefused: hold_refused,
     **{kind: _order_rule(rule) for kind, rule in ORDERS.items()},
 }

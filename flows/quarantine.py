@@ -14,7 +14,7 @@ from domain.facts import ReadingRefused
 from domain.ids import meter_text
 from domain.state import QuarantineCase
 from domain.words import QUARANTINED_FROM, AlarmKind, AlarmState, Metering
-from flows.metering import FUTURE_MS, LATEST_MS
+from flows.readings.metering import FUTURE_MS, LATEST_MS
 from flows.state import ShardState
 
 HELD_MAX = 10**18

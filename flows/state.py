@@ -33,7 +33,7 @@ from domain.state import (
     TariffRecord,
 )
 from domain.units import HOUR_MS
-from flows.metering import enter_slot, slots_for
+from flows.readings.metering import enter_slot, slots_for
 from tariffs.loader import load_tariff
 from tariffs.tariff import Plan, Premises, Stage, Tariff
 from tariffs.timeline import Timeline, compile_timeline

@@ -1,9 +1,10 @@
 """What follows when a wallet has changed: levels raised or cleared, and the meters of the account looked at again."""
 
 from domain.effects import Effects
-from flows.alarms import judge, level_alarms
-from flows.control import reconcile
+from flows.alarms import level_alarms
+from flows.readings.levels import judge
 from flows.state import ShardState
+from flows.supply.commands import reconcile
 
 
 def judge_account(state: ShardState, row: int, at: int, effects: Effects) -> None:

@@ -38,7 +38,7 @@ from domain.state import (
 )
 
 ORDER_CLAIM_SECONDS = 92 * 86_400
-"""Two days longer than the machine accepts an id (`flows/orders.py`)."""
+"""Two days longer than the machine accepts an id (`flows/orders/answers.py`)."""
 _WAITS = (0.002, 0.004, 0.008, 0.016, 0.03)
 
 

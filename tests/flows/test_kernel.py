@@ -25,8 +25,8 @@ from domain.units import (
 )
 from domain.words import Commodity, Metering
 from flows.machine import fold
-from flows.metering import LATEST_MS, row_of, slots_for
-from flows.settling import charge, cost_of, spread
+from flows.readings.metering import LATEST_MS, row_of, slots_for
+from flows.readings.settling import charge, cost_of, spread
 from flows.state import ShardState
 
 ROOT = Path(__file__).parents[2]

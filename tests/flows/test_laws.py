@@ -421,7 +421,7 @@ WIRING = {"settle.py", "archive.py", "notify.py"}
 
 def pure_sources() -> list[Path]:
     """Files that must not know a clock, chance, I/O or a float."""
-    flows = [path for path in (ROOT / "flows").glob("*.py") if path.name not in WIRING | {"compiled.py"}]
+    flows = [path for path in (ROOT / "flows").rglob("*.py") if path.name not in WIRING | {"compiled.py"}]
     tariffs = [path for path in (ROOT / "tariffs").glob("*.py") if not path.name.startswith("urdb")]  # It makes files.
     return sorted([*flows, *(ROOT / "domain").glob("*.py"), *tariffs])
 

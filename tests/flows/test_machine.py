@@ -21,10 +21,10 @@ from domain.facts import (
 )
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS, PICOS_PER_MICRO, money_text
 from domain.words import Commodity, Ledger, Metering, Reason, Stage, Status, Supply
-from flows.control import COMMAND_LIFE_MS, RETRY_MAX_MS
 from flows.machine import fold
-from flows.orders import IDS_AHEAD_MS, IDS_KEPT_MS
+from flows.orders.answers import IDS_AHEAD_MS, IDS_KEPT_MS
 from flows.state import ShardState
+from flows.supply.commands import COMMAND_LIFE_MS, RETRY_MAX_MS
 
 EIGHT = 1_764_979_200_000
 """2025-12-06 08:00 in Shanghai, a Saturday."""

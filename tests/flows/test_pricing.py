@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.state import ACCOUNT, COUNTER, METER_TERMS
 from domain.units import PICOS_PER_MICRO
 from flows.machine import prices_of
-from flows.pricing import counter_row, price_interval
+from flows.readings.pricing import counter_row, price_interval
 from tariffs.levels import thresholds
 from tariffs.rating import Counter, cost_of
 from tariffs.timeline import compile_timeline

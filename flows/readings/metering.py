@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from domain.state import Rows
 from domain.units import MINUTE_MS, MONEY_MAX_MICROS, USAGE_MAX
 from domain.words import Metering
-from flows.compiled import Ints, Row, compiled
+from flows.readings.compiled import Ints, Row, compiled
 
 FIRST = int(Metering.FIRST)
 NORMAL = int(Metering.NORMAL)

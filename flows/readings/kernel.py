@@ -13,12 +13,12 @@ from domain.effects import POSTING, QUARANTINED, USAGE
 from domain.state import Rows
 from domain.units import MINUTE_MS
 from domain.words import Metering, Status, Supply
-from flows.alarms import judge, repeat_is_due
-from flows.compiled import Ints, Row, compiled
-from flows.metering import advance_of, classify, row_of
-from flows.pricing import Prices, is_full, price_piece, segment_at
-from flows.settling import charge, spread
-from flows.windows import ROWS_AT_FIRST, add_piece, close_day, close_window, room_for_one
+from flows.readings.compiled import Ints, Row, compiled
+from flows.readings.levels import judge, repeat_is_due
+from flows.readings.metering import advance_of, classify, row_of
+from flows.readings.pricing import Prices, is_full, price_piece, segment_at
+from flows.readings.settling import charge, spread
+from flows.readings.windows import ROWS_AT_FIRST, add_piece, close_day, close_window, room_for_one
 
 EVENT = np.dtype(
     (

@@ -7,7 +7,7 @@ both limbs stay below 10^18.
 """
 
 from domain.units import PICOS_PER_MICRO
-from flows.compiled import Row, compiled
+from flows.readings.compiled import Row, compiled
 
 
 @compiled

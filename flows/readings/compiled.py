@@ -21,8 +21,8 @@ Row = Any
 Ints = NDArray[Any]
 """A column of integers or marks."""
 
-_ROOT = Path(__file__).parent.parent
-_SOURCES = ("flows", "domain", "tariffs")
+_ROOT = Path(__file__).parents[2]
+_SOURCES = ("flows/readings", "domain")
 
 
 def _cache_folder() -> Path:

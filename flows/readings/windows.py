@@ -12,7 +12,7 @@ from domain.effects import POSTING, USAGE
 from domain.state import Rows
 from domain.units import HOUR_MS, MINUTE_MS, PICOS_PER_MICRO
 from domain.words import Ledger
-from flows.compiled import Ints, Row, compiled
+from flows.readings.compiled import Ints, Row, compiled
 
 LATENESS_MS = HOUR_MS
 """How long after its end an hour or day of a silent meter is closed by a tick."""

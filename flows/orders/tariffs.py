@@ -11,13 +11,11 @@ import msgspec
 from domain.documents import MistakesError
 from domain.effects import Effects
 from domain.facts import MeterInstalled, TariffAssigned, TariffPublished
-from domain.ids import METER_NUMBER_MAX
-from domain.state import AccountRecord, Assignment, CounterRecord, MeterRecord, TariffRecord
+from domain.state import Assignment, CounterRecord, MeterRecord, TariffRecord
 from domain.units import MINUTE_MS
 from domain.words import Refusal
-from flows.control import reconcile
-from flows.metering import LATEST_MS
-from flows.orders import Answer
+from flows.orders.answers import Answer
+from flows.readings.metering import LATEST_MS
 from flows.state import ShardState
 from tariffs.levels import thresholds
 from tariffs.loader import is_self_contained, load_tariff
@@ -61,93 +59,19 @@ def _count_anew(state: ShardState, tariff: str) -> None:
     for _, record in state.meter_records.sorted() if affected else ():
         plan = int(state.meter_terms.rows[record.row].plan)
         if plan in affected:
-            _bind(state, record, plan)
+            bind(state, record, plan)
 
 
 def _tariffs(assignments: Iterable[Assignment]) -> set[str]:
     return {each.tariff for each in assignments}
 
 
-def install_meter(state: ShardState, fact: MeterInstalled, effects: Effects) -> Answer:
-    """Give an account a meter; the same installation again changes nothing."""
-    account, tariff = state.account_records.get(fact.account), state.tariff_records.get(fact.tariff)
-    if known := state.meter_records.get(fact.meter):
-        return None if known == _meter_record(state, fact) else Refusal.EXISTS_WITH_DIFFERENT_CONTENT
-    if account is None:
-        return Refusal.UNKNOWN_ACCOUNT
-    if tariff is None:
-        return Refusal.UNKNOWN_TARIFF
-    priced = state.tariffs[tariff.row]
-    if priced.commodity != fact.commodity:
-        return Refusal.WRONG_COMMODITY
-    if priced.currency != account.currency:
-        return Refusal.WRONG_CURRENCY
-    if mistake := _meter_mistake(fact):
-        return Refusal.TERMS_INVALID, mistake
-    _enter_meter(state, fact, account)
-    reconcile(state, state.meter_records[fact.meter].row, fact.at, effects)
-    return None
-
-
-def _meter_mistake(fact: MeterInstalled) -> str:
-    rules = {
-        "meter number of 1 to 12 digits": 0 < fact.meter <= METER_NUMBER_MAX,
-        "0 <= modulus <= 10^15": 0 <= fact.modulus <= 10**15,
-        "1 <= rated_per_hour <= 10^9": 1 <= fact.rated_per_hour <= 10**9,
-        "1 <= ratio <= 10^6": 1 <= fact.ratio <= 10**6,
-        "opening_register below the modulus": 0 <= (fact.opening_register or 0) < (fact.modulus or 10**15),
-        "time after 1970": fact.at > 0,
-        **_premises_rules(fact),
-    }
-    return "; ".join(f"expected {rule}" for rule, holds in rules.items() if not holds)
-
-
-def _premises_rules(fact: MeterInstalled | TariffAssigned) -> dict[str, bool]:
+def premises_rules(fact: MeterInstalled | TariffAssigned) -> dict[str, bool]:
+    """What must hold of persons and capacity, each in words."""
     return {
         f"1 <= persons <= {PERSONS_MAX}": 1 <= fact.persons <= PERSONS_MAX,
         "0 <= capacity_w <= 10^12": 0 <= fact.capacity_w <= CAPACITY_MAX_W,
     }
-
-
-def _meter_record(state: ShardState, fact: MeterInstalled) -> MeterRecord:
-    known = state.meter_records.get(fact.meter)
-    return MeterRecord(
-        row=known.row if known else state.meters.count,
-        meter=fact.meter,
-        account=fact.account,
-        commodity=fact.commodity,
-        tariff=fact.tariff,
-        profile=fact.profile,
-        modulus=fact.modulus,
-        rated_per_hour=fact.rated_per_hour,
-        ratio=fact.ratio,
-        switchable=fact.switchable,
-        installed_at=known.installed_at if known else fact.at,
-        opening_register=fact.opening_register,
-        persons=fact.persons,
-        capacity_w=fact.capacity_w,
-        assigned=known.assigned if known else (),
-    )
-
-
-def _enter_meter(state: ShardState, fact: MeterInstalled, account: AccountRecord) -> None:
-    record = _meter_record(state, fact)
-    row, terms_row = state.meters.append(), state.meter_terms.append()
-    assert row == terms_row == record.row
-    meter, terms = state.meters.rows[row], state.meter_terms.rows[row]
-    meter.time, meter.register, meter.suspect, meter.window_start, meter.day = -1, 0, -1, -1, -1
-    if fact.opening_register is not None:
-        meter.time, meter.register = fact.at, fact.opening_register
-    terms.number, terms.account = fact.meter, account.row
-    terms.modulus, terms.rated_per_hour, terms.ratio = fact.modulus, fact.rated_per_hour, fact.ratio
-    terms.commodity, terms.switchable = fact.commodity, fact.switchable
-    state.meter_records.put(fact.meter, record)
-    meters = (*account.meters, fact.meter)
-    state.account_records.put(fact.account, msgspec.structs.replace(account, meters=meters))
-    state.index_meter(fact.meter, row)
-    if fact.opening_register is not None:
-        state.oldest_ms = min(state.oldest_ms or fact.at, fact.at)
-    _bind(state, record, state.plan_row(assignments_of(record)))
 
 
 def assignments_of(record: MeterRecord) -> tuple[Assignment, ...]:
@@ -168,7 +92,7 @@ def assign_tariff(state: ShardState, fact: TariffAssigned, _effects: Effects) ->
         return Refusal.WRONG_COMMODITY
     if priced.currency != state.account_records[record.account].currency:
         return Refusal.WRONG_CURRENCY
-    rules = {**_premises_rules(fact), "a time after 1970 and before 2100": 0 < fact.starts_at <= LATEST_MS}
+    rules = {**premises_rules(fact), "a time after 1970 and before 2100": 0 < fact.starts_at <= LATEST_MS}
     if mistake := "; ".join(f"expected {rule}" for rule, holds in rules.items() if not holds):
         return Refusal.TERMS_INVALID, mistake
     starts_at = _whole_minute(max(fact.starts_at, int(state.meters.rows[record.row].time)))
@@ -183,7 +107,7 @@ def assign_tariff(state: ShardState, fact: TariffAssigned, _effects: Effects) ->
     assigned = tuple(sorted([*others, stage], key=lambda each: each.starts_at))
     record = msgspec.structs.replace(record, assigned=assigned)
     state.meter_records.put(fact.meter, record)
-    _bind(state, record, state.plan_row(assignments_of(record)))
+    bind(state, record, state.plan_row(assignments_of(record)))
     return None
 
 
@@ -192,7 +116,7 @@ def _whole_minute(at: int) -> int:
     return -(-at // MINUTE_MS) * MINUTE_MS
 
 
-def _bind(state: ShardState, record: MeterRecord, plan: int) -> None:
+def bind(state: ShardState, record: MeterRecord, plan: int) -> None:
     """Let a meter be priced by a plan, and count its usage where the account counts for such plans.
 
     A counter of other thresholds begins with what the meter's counter has used; what that has cost stays as it is.

@@ -1,11 +1,8 @@
-"""Control: what the supply should be and why, and the commands that bring it about.
+"""Commands: how what is wanted of a supply comes about.
 
-Wanted, commanded and seen are three things. Wishes are looked at in the order of `WISHES`; the first that has an opinion
-wins. A command is an attempt with an epoch and an expiry: it is withdrawn as soon as it is no longer wanted, and tried
+Wanted, commanded and seen are three things. What is wanted is said by `flows/supply/wishes.py`. A command is an attempt with an epoch and an expiry: it is withdrawn as soon as it is no longer wanted, and tried
 again by ticks, later each time, until a reading or a read-back shows the supply as wanted.
 """
-
-from collections.abc import Callable
 
 import msgspec
 
@@ -15,6 +12,7 @@ from domain.state import OpenCommand
 from domain.units import MINUTE_MS
 from domain.words import AlarmKind, AlarmState, Reason, Stage, Supply
 from flows.state import ShardState
+from flows.supply.wishes import wanted
 
 COMMAND_LIFE_MS = 30 * MINUTE_MS
 """How long a command may wait for a silent meter before it expires and is tried anew."""
@@ -22,29 +20,6 @@ RETRY_MAX_MS = 60 * MINUTE_MS
 ATTEMPTS_BEFORE_ALARM = 3
 
 _ON_ITS_WAY = frozenset({Stage.SENT, Stage.ACKNOWLEDGED, Stage.FAILED})
-
-Wish = tuple[Supply, Reason]
-
-
-def _forced(state: ShardState, row: int) -> Wish | None:
-    forced = state.forced.get(int(state.meter_terms.rows[row].number))
-    return (forced.wanted, Reason.FORCED) if forced else None
-
-
-def _credit(state: ShardState, row: int) -> Wish | None:
-    account = state.accounts.rows[state.meter_terms.rows[row].account]
-    if not account.settled:
-        return None
-    return (Supply.OFF, Reason.ARREARS) if account.tripped else (Supply.ON, Reason.IN_CREDIT)
-
-
-WISHES: tuple[Callable[[ShardState, int], Wish | None], ...] = (_forced, _credit)
-
-
-def wanted(state: ShardState, row: int) -> Wish:
-    """The supply that a meter should have, and why; UNKNOWN until an account's first movement of money."""
-    opinions = (wish(state, row) for wish in WISHES)
-    return next((opinion for opinion in opinions if opinion), (Supply.UNKNOWN, Reason.IN_CREDIT))
 
 
 def reconcile(state: ShardState, row: int, at: int, effects: Effects) -> None:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from domain.state import Rows
 from domain.units import HOUR_MS, MONEY_MAX_MICROS, PICOS_PER_MICRO
-from flows.compiled import Ints, Row, compiled
-from flows.settling import charge, cost_of, spread
+from flows.readings.compiled import Ints, Row, compiled
+from flows.readings.settling import charge, cost_of, spread
 
 
 class Prices(NamedTuple):

@@ -1,0 +1,48 @@
+"""Facts: everything that Meterline is ever told. Immutable, in the past tense, each with its time in ms UTC.
+
+A shard's log is a sequence of facts. `ReadingBlock` is columns, because there are millions of readings; everything else
+is one small record. A fact's `KIND` and `VERSION` name its format in the log (`connectors/redis/formats.py`).
+"""
+
+from domain.facts.accounts import AccountOpened, AlarmTerms, Place
+from domain.facts.control import CommandReported, ControlOrdered
+from domain.facts.meters import MeterInstalled
+from domain.facts.money import RechargeOrdered, RefundOrdered
+from domain.facts.readings import Column, ReadingBlock, ReadingRefused
+from domain.facts.record import Record, Ticked
+from domain.facts.tariffs import TariffAssigned, TariffPublished
+
+RECORDS: tuple[type[Record], ...] = (
+    Ticked,
+    TariffPublished,
+    AccountOpened,
+    MeterInstalled,
+    TariffAssigned,
+    RechargeOrdered,
+    RefundOrdered,
+    ControlOrdered,
+    CommandReported,
+    ReadingRefused,
+)
+
+Fact = ReadingBlock | Record
+
+__all__ = [
+    "RECORDS",
+    "AccountOpened",
+    "AlarmTerms",
+    "Column",
+    "CommandReported",
+    "ControlOrdered",
+    "Fact",
+    "MeterInstalled",
+    "Place",
+    "ReadingBlock",
+    "ReadingRefused",
+    "RechargeOrdered",
+    "Record",
+    "RefundOrdered",
+    "TariffAssigned",
+    "TariffPublished",
+    "Ticked",
+]

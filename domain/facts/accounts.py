@@ -1,0 +1,45 @@
+"""Accounts: who pays, where, and when they are warned, cut and restored."""
+
+from typing import ClassVar
+
+import msgspec
+
+from domain.facts.record import Record
+
+
+class AlarmTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """When an account is warned, cut and restored. Amounts in micros; a level is reached at or below its amount.
+
+    low >= pretrip >= arrears. A level clears above its amount plus `hysteresis`. From arrears the supply is off until the
+    balance is at least `reconnect`. A level repeats at most `repeat_max` times, `repeat_ms` apart.
+    """
+
+    low: int = 20_000_000
+    pretrip: int = 5_000_000
+    arrears: int = 0
+    hysteresis: int = 500_000
+    reconnect: int = 1_000_000
+    max_balance: int = 10**13
+    repeat_ms: int = 14_400_000
+    repeat_max: int = 3
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an account's room is."""
+
+    site: str = ""
+    building: str = ""
+    floor: str = ""
+    room: str = ""
+
+
+class AccountOpened(Record, frozen=True, kw_only=True):
+    """An account with one wallet. `account` is the operator's own id for it."""
+
+    KIND: ClassVar[str] = "account_opened"
+    id: str
+    account: str
+    currency: str
+    name: str = ""
+    place: Place = Place()
+    alarms: AlarmTerms = AlarmTerms()

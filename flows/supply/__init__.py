@@ -1,0 +1,1 @@
+"""Supply: what each meter's supply should be and why, and the commands that bring it about."""
