@@ -145,7 +145,7 @@ class AccountSummary(Read):
     place: PlaceRead
     balance: Money
     currency: str
-    level: Literal["none", "low", "pretrip", "arrears"]
+    level: Literal["none", "low", "pretrip", "arrears", "limit"]
     tripped: bool
 
 

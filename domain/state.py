@@ -24,7 +24,7 @@ ACCOUNT = np.dtype(
             ("balance_picos", "<i4"),  # … and the exact rest, 0 … 999 999
             ("level", "u1"),  # words.Level: the deepest that is raised
             ("repeats", "u1"),  # of that level
-            ("tripped", "u1"),  # 1 from arrears until the reconnect amount is reached
+            ("tripped", "u1"),  # 1 from arrears and the whole overdraft until the reconnect amount is reached
             ("settled", "u1"),  # 1 once money has moved: only then is the account judged
             ("alarmed_at", "<i8"),  # ms UTC of the last raise or repeat
         ],
@@ -44,6 +44,7 @@ ACCOUNT_TERMS = np.dtype(
             ("max_balance", "<i8"),
             ("repeat_ms", "<i8"),
             ("repeat_max", "<i8"),
+            ("overdraft", "<i8"),
         ],
     )
 )
@@ -184,10 +185,16 @@ class PlanRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """An outcome with the digest of the order's content, so that a repeat is told from a contradiction."""
+    """An outcome with the digest of the order's content, so that a repeat is told from a contradiction.
+
+    `posting`: number of the order's last posting, 0 where it posted nothing. `reversed_by`: the order that took a recharge back.
+    """
 
     content: bytes
     outcome: Outcome
+    posting: int = 0
+    channel: str = ""
+    reversed_by: str = ""
 
 
 class QuarantineCase(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,16 +64,32 @@ class Level(IntEnum):
     LOW = 1
     PRETRIP = 2
     ARREARS = 3
+    LIMIT = 4
 
 
 class Ledger(IntEnum):
-    """Accounts of the double-entry ledger."""
+    """Accounts of the double-entry ledger. CASH is money by channels that have no account of their own."""
 
     CASH = 1
     CUSTOMER = 2
     REVENUE_ELECTRICITY = 3
     REVENUE_WATER = 4
+    ADJUSTMENTS = 5
+    CASH_COUNTER = 16
+    CASH_WECHAT = 17
+    CASH_ALIPAY = 18
+    CASH_CARD = 19
+    CASH_BANK = 20
 
+
+CASH_BY_CHANNEL = {
+    "counter": Ledger.CASH_COUNTER,
+    "wechat": Ledger.CASH_WECHAT,
+    "alipay": Ledger.CASH_ALIPAY,
+    "card": Ledger.CASH_CARD,
+    "bank": Ledger.CASH_BANK,
+}
+"""Where an order's money goes or comes from, by its `channel`; any other channel is Ledger.CASH."""
 
 REVENUE = {Commodity.ELECTRICITY: Ledger.REVENUE_ELECTRICITY, Commodity.WATER: Ledger.REVENUE_WATER}
 
@@ -91,11 +107,12 @@ class Stage(StrEnum):
 
 
 class AlarmState(StrEnum):
-    """Life of an alarm: raised once, repeated a stated number of times, cleared once."""
+    """Life of an alarm: raised once, repeated a stated number of times, cleared once. A notice is only NOTED."""
 
     RAISED = "raised"
     REPEATED = "repeated"
     CLEARED = "cleared"
+    NOTED = "noted"
 
 
 class AlarmKind(StrEnum):
@@ -104,6 +121,8 @@ class AlarmKind(StrEnum):
     BALANCE_LOW = "balance_low"
     BALANCE_PRETRIP = "balance_pretrip"
     BALANCE_ARREARS = "balance_arrears"
+    BALANCE_LIMIT = "balance_limit"
+    MONEY_ARRIVED = "money_arrived"
     QUARANTINE = "quarantine"
     COMMAND_FAILED = "command_failed"
 
@@ -112,6 +131,7 @@ LEVEL_ALARM = {
     Level.LOW: AlarmKind.BALANCE_LOW,
     Level.PRETRIP: AlarmKind.BALANCE_PRETRIP,
     Level.ARREARS: AlarmKind.BALANCE_ARREARS,
+    Level.LIMIT: AlarmKind.BALANCE_LIMIT,
 }
 
 
@@ -126,11 +146,15 @@ class Refusal(StrEnum):
     UNKNOWN_ACCOUNT = "unknown_account"
     UNKNOWN_METER = "unknown_meter"
     UNKNOWN_TARIFF = "unknown_tariff"
+    UNKNOWN_ORDER = "unknown_order"
     WRONG_COMMODITY = "wrong_commodity"
     WRONG_CURRENCY = "wrong_currency"
     TARIFF_INVALID = "tariff_invalid"
     TERMS_INVALID = "terms_invalid"
+    ALREADY_REVERSED = "already_reversed"
     METER_HAS_NO_SWITCH = "meter_has_no_switch"
+    NOTE_MISSING = "note_missing"
+    AMOUNT_IS_ZERO = "amount_is_zero"
     AMOUNT_NOT_POSITIVE = "amount_not_positive"
     AMOUNT_TOO_LARGE = "amount_too_large"
     ABOVE_MAX_BALANCE = "above_max_balance"

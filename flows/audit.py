@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from domain.documents import MistakesError
 from domain.facts import (
     AccountOpened,
+    AdjustmentOrdered,
     AlarmTerms,
     ControlOrdered,
     Fact,
@@ -24,6 +25,7 @@ from domain.facts import (
     RechargeOrdered,
     Record,
     RefundOrdered,
+    ReversalOrdered,
     TariffAssigned,
     TariffPublished,
     Ticked,
@@ -81,6 +83,8 @@ class Audit:
         self._tariffs: dict[str, Tariff] = {}
         self._counters: dict[tuple[str, Commodity, tuple[int, ...]], TierCounter] = {}
         self._kept: dict[bytes, tuple[bytes, str]] = {}
+        self._recharges: dict[bytes, RechargeOrdered] = {}
+        self._reversed: set[bytes] = set()
 
     @property
     def quarantined(self) -> dict[Metering, int]:
@@ -190,6 +194,10 @@ class Audit:
                 return self._assign(fact)
             case RechargeOrdered() | RefundOrdered():
                 return self._move(fact)
+            case AdjustmentOrdered():
+                return self._adjust(fact)
+            case ReversalOrdered():
+                return self._reverse(fact)
             case ControlOrdered():
                 return self._control(fact)
         raise AssertionError(f"no rule for {type(fact).__name__}")
@@ -305,6 +313,40 @@ class Audit:
         if (balance + amount) // PICOS_PER_MICRO > account.alarms.max_balance:
             return Refusal.ABOVE_MAX_BALANCE
         self.balances[fact.account] += amount
+        self._recharges[order_id(fact.id)] = fact
+        return None
+
+    def _adjust(self, fact: AdjustmentOrdered) -> Refusal | None:
+        account = self._accounts.get(fact.account)
+        if account is None:
+            return Refusal.UNKNOWN_ACCOUNT
+        if fact.currency != account.currency:
+            return Refusal.WRONG_CURRENCY
+        if not fact.note.strip():
+            return Refusal.NOTE_MISSING
+        if fact.amount_micros == 0:
+            return Refusal.AMOUNT_IS_ZERO
+        after = self.balances[fact.account] // PICOS_PER_MICRO + fact.amount_micros
+        if abs(fact.amount_micros) > ORDER_MAX_MICROS or abs(after) > MONEY_MAX_MICROS:
+            return Refusal.AMOUNT_TOO_LARGE
+        self.balances[fact.account] += fact.amount_micros * PICOS_PER_MICRO
+        return None
+
+    def _reverse(self, fact: ReversalOrdered) -> Refusal | None:
+        """Only a recharge whose answer is still kept can be taken back, and only once."""
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        try:
+            key = order_id(fact.order)
+        except ValueError:
+            return Refusal.UNKNOWN_ORDER
+        recharge = self._recharges.get(key)
+        if key not in self._kept or recharge is None or recharge.account != fact.account:
+            return Refusal.UNKNOWN_ORDER
+        if key in self._reversed:
+            return Refusal.ALREADY_REVERSED
+        self._reversed.add(key)
+        self.balances[fact.account] -= recharge.amount_micros * PICOS_PER_MICRO
         return None
 
     def _control(self, fact: ControlOrdered) -> Refusal | None:

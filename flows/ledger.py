@@ -23,15 +23,18 @@ def post_order(
     amount_micros: int,
     order: bytes,
     effects: Effects,
-) -> None:
-    """Post one order: `sides` are debit and credit, `order` the 16 bytes of its id."""
+    corrects: int = 0,
+) -> int:
+    """Post one order and return the posting's number: `sides` are debit and credit, `order` the 16 bytes of its id."""
     rows = np.zeros(1, POSTING)
     row = rows[0]
     row.sequence, row.at, row.account = state.header.posting_sequence + 1, at, account
     row.debit, row.credit = sides
     row.amount, row.day = amount_micros, -1
     row.order_high, row.order_low = int.from_bytes(order[:8], "big"), int.from_bytes(order[8:], "big")
+    row.corrects = corrects
     append_postings(state, rows, effects)
+    return state.header.posting_sequence
 
 
 def append_postings(state: ShardState, rows: NDArray[np.void], effects: Effects) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from domain.effects import POSTING, QUARANTINED, USAGE, Effects
 from domain.facts import (
     AccountOpened,
+    AdjustmentOrdered,
     CommandReported,
     ControlOrdered,
     Fact,
@@ -23,6 +24,7 @@ from domain.facts import (
     RechargeOrdered,
     Record,
     RefundOrdered,
+    ReversalOrdered,
     TariffAssigned,
     TariffPublished,
     Ticked,
@@ -34,7 +36,7 @@ from flows.orders.accounts import open_account
 from flows.orders.answers import decide_order, prune_outcomes
 from flows.orders.control import order_control
 from flows.orders.meters import install_meter
-from flows.orders.money import recharge, refund
+from flows.orders.money import adjust, recharge, refund, reverse
 from flows.orders.tariffs import assign_tariff, publish_tariff
 from flows.quarantine import hold_reading, hold_refused, release
 from flows.readings.kernel import EVENT, HELD, LEVEL, RELEASED, SEEN, Columns, Tables, fold_readings, repeats_due
@@ -61,6 +63,8 @@ ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     TariffAssigned: assign_tariff,
     RechargeOrdered: recharge,
     RefundOrdered: refund,
+    AdjustmentOrdered: adjust,
+    ReversalOrdered: reverse,
     ControlOrdered: order_control,
 }
 

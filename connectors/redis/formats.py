@@ -135,6 +135,7 @@ def alarm_message(alarm: Alarm, record: AccountRecord | None) -> dict[str, Any]:
         "threshold": money_text(alarm.threshold),
         "repeat": alarm.repeat,
         "reason": alarm.reason,
+        "amount": money_text(alarm.amount),
         "cleared": alarm.state == AlarmState.CLEARED,
         "text": {"zh": zh, "en": en},
     }

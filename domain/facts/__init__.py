@@ -7,7 +7,7 @@ is one small record. A fact's `KIND` and `VERSION` name its format in the log (`
 from domain.facts.accounts import AccountOpened, AlarmTerms, Place
 from domain.facts.control import CommandReported, ControlOrdered
 from domain.facts.meters import MeterInstalled
-from domain.facts.money import RechargeOrdered, RefundOrdered
+from domain.facts.money import AdjustmentOrdered, RechargeOrdered, RefundOrdered, ReversalOrdered
 from domain.facts.readings import Column, ReadingBlock, ReadingRefused
 from domain.facts.record import Record, Ticked
 from domain.facts.tariffs import TariffAssigned, TariffPublished
@@ -20,6 +20,8 @@ RECORDS: tuple[type[Record], ...] = (
     TariffAssigned,
     RechargeOrdered,
     RefundOrdered,
+    AdjustmentOrdered,
+    ReversalOrdered,
     ControlOrdered,
     CommandReported,
     ReadingRefused,
@@ -30,6 +32,7 @@ Fact = ReadingBlock | Record
 __all__ = [
     "RECORDS",
     "AccountOpened",
+    "AdjustmentOrdered",
     "AlarmTerms",
     "Column",
     "CommandReported",
@@ -42,6 +45,7 @@ __all__ = [
     "RechargeOrdered",
     "Record",
     "RefundOrdered",
+    "ReversalOrdered",
     "TariffAssigned",
     "TariffPublished",
     "Ticked",

@@ -70,7 +70,7 @@ def close_day(meter: Row, term: Row, at: int, rows: Rows, used: int, sequence: i
         row.amount = abs(amount)
         row.meter = term.number
         row.day = meter.day
-        row.pad, row.order_high, row.order_low = 0, 0, 0
+        row.pad, row.order_high, row.order_low, row.corrects = 0, 0, 0, 0
     meter.day = -1
     meter.day_cost = 0
     meter.day_usage = 0

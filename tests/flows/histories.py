@@ -20,6 +20,7 @@ from connectors.redis.formats import pack
 from domain.effects import POSTING, Effects
 from domain.facts import (
     AccountOpened,
+    AdjustmentOrdered,
     AlarmTerms,
     CommandReported,
     ControlOrdered,
@@ -29,6 +30,7 @@ from domain.facts import (
     ReadingRefused,
     RechargeOrdered,
     RefundOrdered,
+    ReversalOrdered,
     TariffAssigned,
     TariffPublished,
     Ticked,
@@ -229,7 +231,7 @@ class _Street:
         ]
         terms = AlarmTerms(
             low=20 * YUAN, pretrip=5 * YUAN, arrears=0, hysteresis=YUAN // 2, reconnect=2 * YUAN, max_balance=500 * YUAN,
-            repeat_ms=HOUR_MS, repeat_max=2,
+            repeat_ms=HOUR_MS, repeat_max=2, overdraft=self.random.choice([0, 0, 3 * YUAN]),
         )  # fmt: skip
         facts += [
             AccountOpened(at=self.now, id=self._id(), account=account, currency="CNY", alarms=terms)
@@ -310,11 +312,27 @@ class _Street:
         return Ticked(at=self.now - self.random.choice([0, 0, 0, 30 * MINUTE_MS]))
 
     def _money(self) -> Fact:
-        kind = self.random.choice([RechargeOrdered, RechargeOrdered, RefundOrdered])
+        kind = self.random.choice([RechargeOrdered, RechargeOrdered, RefundOrdered, AdjustmentOrdered, ReversalOrdered])
+        if kind is ReversalOrdered:
+            return self._reversal()
         account = self.random.choice([*self.accounts, *self.accounts, "nobody"])
         amount = self.random.choice([1, 3 * YUAN, 20 * YUAN, 20 * YUAN + 7, 100 * YUAN, 0, 10**15 + 1])
         currency = self.random.choice(["CNY"] * 7 + ["EUR"])
-        return self._kept(kind(at=self.now, id=self._id(), account=account, amount_micros=amount, currency=currency))
+        more: dict[str, Any] = {"channel": self.random.choice(["", "wechat", "bank"])}
+        if kind is AdjustmentOrdered:
+            amount, more = (
+                amount * self.random.choice([1, -1]),
+                {"note": self.random.choice(["goodwill", "miscounted", " "])},
+            )
+        order = kind(at=self.now, id=self._id(), account=account, amount_micros=amount, currency=currency, **more)
+        return self._kept(order)
+
+    def _reversal(self) -> Fact:
+        """Of any order that was made, most of them recharges, or of none."""
+        order = self.random.choice([*self.orders, None])
+        account = getattr(order, "account", "") or self.random.choice([*self.accounts, "nobody"])
+        named = order.id if order else self.random.choice(["x", self._id()])
+        return self._kept(ReversalOrdered(at=self.now, id=self._id(), account=account, order=named))
 
     def _kept(self, order: Any) -> Any:
         self.orders.append(order)
@@ -325,7 +343,7 @@ class _Street:
 
     def _contradicted(self) -> Fact:
         order = self.random.choice(self.orders)
-        if isinstance(order, RechargeOrdered | RefundOrdered):
+        if isinstance(order, RechargeOrdered | RefundOrdered | AdjustmentOrdered):
             return msgspec.structs.replace(order, at=self.now, amount_micros=order.amount_micros + 1)
         return RechargeOrdered(at=self.now, id=order.id, account=self.accounts[0], amount_micros=1, currency="CNY")
 
