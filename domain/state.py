@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from domain.effects import Outcome
 from domain.facts import AlarmTerms, Place
 from domain.ids import EntryId
-from domain.words import Commodity, Reason, Supply
+from domain.words import Commodity, ItemKind, Period, Reason, Supply
 
 ACCOUNT = np.dtype(
     (
@@ -242,6 +242,28 @@ class Forced(msgspec.Struct, frozen=True, kw_only=True):
     id: str
 
 
+class ChargeItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A fee of an account, with what its next charge is for. `due_at`: ms UTC at which it falls due; `day`: its local day number.
+
+    The other fields are those of `facts.ChargeItemSet`; `id` is the order that set it.
+    """
+
+    account: str
+    item: str
+    kind: ItemKind
+    amount_micros: int
+    period: Period
+    starts: int
+    zone: str
+    ends: int
+    area: int
+    partial: bool
+    title: str
+    id: str
+    day: int
+    due_at: int
+
+
 class ShardHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What a shard's state holds once: its clock, the end of its ledger, and totals that prove conservation.
 
@@ -276,6 +298,7 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "cases": (str, QuarantineCase),
     "open_commands": (int, OpenCommand),
     "forced": (int, Forced),
+    "charge_items": (str, ChargeItem),
 }
 """Every kind of record by the name it is kept under: the types of its key and of itself."""
 

@@ -75,6 +75,10 @@ class Ledger(IntEnum):
     REVENUE_ELECTRICITY = 3
     REVENUE_WATER = 4
     ADJUSTMENTS = 5
+    REVENUE_PROPERTY = 8
+    REVENUE_RENT = 9
+    REVENUE_SERVICE = 10
+    REVENUE_OTHER = 11
     CASH_COUNTER = 16
     CASH_WECHAT = 17
     CASH_ALIPAY = 18
@@ -92,6 +96,32 @@ CASH_BY_CHANNEL = {
 """Where an order's money goes or comes from, by its `channel`; any other channel is Ledger.CASH."""
 
 REVENUE = {Commodity.ELECTRICITY: Ledger.REVENUE_ELECTRICITY, Commodity.WATER: Ledger.REVENUE_WATER}
+
+
+class ItemKind(StrEnum):
+    """What a charge item is for; each has revenue of its own."""
+
+    PROPERTY = "property"
+    RENT = "rent"
+    SERVICE = "service"
+    OTHER = "other"
+
+
+class Period(StrEnum):
+    """How often a charge item falls due."""
+
+    ONCE = "once"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
+ITEM_REVENUE = {
+    ItemKind.PROPERTY: Ledger.REVENUE_PROPERTY,
+    ItemKind.RENT: Ledger.REVENUE_RENT,
+    ItemKind.SERVICE: Ledger.REVENUE_SERVICE,
+    ItemKind.OTHER: Ledger.REVENUE_OTHER,
+}
 
 
 class Stage(StrEnum):
@@ -147,6 +177,7 @@ class Refusal(StrEnum):
     UNKNOWN_METER = "unknown_meter"
     UNKNOWN_TARIFF = "unknown_tariff"
     UNKNOWN_ORDER = "unknown_order"
+    UNKNOWN_ITEM = "unknown_item"
     WRONG_COMMODITY = "wrong_commodity"
     WRONG_CURRENCY = "wrong_currency"
     TARIFF_INVALID = "tariff_invalid"

@@ -15,6 +15,8 @@ from domain.effects import POSTING, QUARANTINED, USAGE, Effects
 from domain.facts import (
     AccountOpened,
     AdjustmentOrdered,
+    ChargeItemEnded,
+    ChargeItemSet,
     CommandReported,
     ControlOrdered,
     Fact,
@@ -31,10 +33,12 @@ from domain.facts import (
 )
 from domain.ids import EntryId, entry_text
 from flows.alarms import repeat_alarm
-from flows.ledger import append_postings
+from flows.items import charge_due
+from flows.ledger import append_postings, seal
 from flows.orders.accounts import open_account
 from flows.orders.answers import decide_order, prune_outcomes
 from flows.orders.control import order_control
+from flows.orders.items import end_item, set_item
 from flows.orders.meters import install_meter
 from flows.orders.money import adjust, recharge, refund, reverse
 from flows.orders.tariffs import assign_tariff, publish_tariff
@@ -65,6 +69,8 @@ ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     RefundOrdered: refund,
     AdjustmentOrdered: adjust,
     ReversalOrdered: reverse,
+    ChargeItemSet: set_item,
+    ChargeItemEnded: end_item,
     ControlOrdered: order_control,
 }
 
@@ -80,6 +86,7 @@ def fold(state: ShardState, entries: Iterable[tuple[EntryId, Fact]]) -> tuple[Sh
         assert entry > state.position, "a log is folded once, in order"
         effects = Effects(entry)
         decide(state, fact, effects)
+        seal(state, effects)
         state.position = entry
         folded.append(_named(state, effects))
     return state, folded
@@ -192,7 +199,7 @@ def _heed(state: ShardState, event: Any, effects: Effects) -> None:
 
 
 def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
-    """Let a minute pass: close windows and days, repeat alarms, end wishes, expire and retry commands."""
+    """Let a minute pass: close windows and days, repeat alarms, charge what is due, end wishes, expire and retry commands."""
     now = max(state.header.now, fact.at)
     state.header = msgspec.structs.replace(state.header, now=now)
     if state.meters.count:
@@ -210,6 +217,7 @@ def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
     for event in repeats.view(EVENT):
         record = state.account_record(int(event.row))
         effects.alarms.append(repeat_alarm(record, int(event.before), int(event.balance), now, int(event.after)))
+    charge_due(state, now, effects)
     commands.tick(state, now, effects)
     prune_outcomes(state, now)
 

@@ -4,7 +4,9 @@
 never moved or removed, so a row number is a lasting name inside the shard.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -20,6 +22,7 @@ from domain.state import (
     AccountRecord,
     Assignment,
     Changes,
+    ChargeItem,
     Forced,
     KeptOutcome,
     MeterRecord,
@@ -83,6 +86,26 @@ class Table(Generic[K, R]):
         return changes
 
 
+class Agenda:
+    """What falls due when. An entry that was planned anew stays until it is taken: whoever takes one looks whether it still holds."""
+
+    def __init__(self, entries: Iterable[tuple[int, str]] = ()) -> None:
+        self._heap = list(entries)
+        heapify(self._heap)
+
+    def put(self, at: int, key: str) -> None:
+        """Let a key fall due at `at`, ms UTC."""
+        heappush(self._heap, (at, key))
+
+    def is_due(self, now: int) -> bool:
+        """Whether anything falls due by `now`."""
+        return bool(self._heap) and self._heap[0][0] <= now
+
+    def take(self) -> tuple[int, str]:
+        """The earliest entry, by time and then by key."""
+        return heappop(self._heap)
+
+
 class Hot:
     """Rows that change with readings, with a mark for each that changed."""
 
@@ -141,10 +164,12 @@ class ShardState:
     cases: Table[str, QuarantineCase] = field(default_factory=Table)
     commands: Table[int, OpenCommand] = field(default_factory=Table)
     forced: Table[int, Forced] = field(default_factory=Table)
+    items: Table[str, ChargeItem] = field(default_factory=Table)
     slots: NDArray[np.int32] = field(default_factory=lambda: slots_for(np.empty(0, np.int64)))
     account_ids: list[str] = field(default_factory=list)
     tariffs: list[Tariff] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
+    due_items: Agenda = field(default_factory=Agenda)
     plan_rows: dict[tuple[Assignment, ...], int] = field(default_factory=dict)
     oldest_ms: int = 0
     timeline: Timeline | None = None
@@ -157,6 +182,7 @@ class ShardState:
         self.plan_rows = {record.assignments: row for row, record in self.plan_records.sorted()}
         self.make_plans()
         self.index_meters()
+        self.due_items = Agenda((item.due_at, key) for key, item in self.items.sorted())
 
     @classmethod
     def of(cls, stored: StoredShard) -> "ShardState":
@@ -179,6 +205,7 @@ class ShardState:
             cases=Table(records["cases"]),
             commands=Table(records["open_commands"]),
             forced=Table(records["forced"]),
+            items=Table(records["charge_items"]),
         )
 
     def index_meters(self) -> None:
@@ -256,5 +283,6 @@ class ShardState:
             "cases": self.cases.take_changes(),
             "open_commands": self.commands.take_changes(),
             "forced": self.forced.take_changes(),
+            "charge_items": self.items.take_changes(),
         }
         return Changes(self.header, rows, records)

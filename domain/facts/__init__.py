@@ -6,6 +6,7 @@ is one small record. A fact's `KIND` and `VERSION` name its format in the log (`
 
 from domain.facts.accounts import AccountOpened, AlarmTerms, Place
 from domain.facts.control import CommandReported, ControlOrdered
+from domain.facts.items import ChargeItemEnded, ChargeItemSet
 from domain.facts.meters import MeterInstalled
 from domain.facts.money import AdjustmentOrdered, RechargeOrdered, RefundOrdered, ReversalOrdered
 from domain.facts.readings import Column, ReadingBlock, ReadingRefused
@@ -22,6 +23,8 @@ RECORDS: tuple[type[Record], ...] = (
     RefundOrdered,
     AdjustmentOrdered,
     ReversalOrdered,
+    ChargeItemSet,
+    ChargeItemEnded,
     ControlOrdered,
     CommandReported,
     ReadingRefused,
@@ -34,6 +37,8 @@ __all__ = [
     "AccountOpened",
     "AdjustmentOrdered",
     "AlarmTerms",
+    "ChargeItemEnded",
+    "ChargeItemSet",
     "Column",
     "CommandReported",
     "ControlOrdered",

@@ -22,6 +22,8 @@ from domain.facts import (
     AccountOpened,
     AdjustmentOrdered,
     AlarmTerms,
+    ChargeItemEnded,
+    ChargeItemSet,
     CommandReported,
     ControlOrdered,
     Fact,
@@ -38,7 +40,7 @@ from domain.facts import (
 from domain.ids import LOG_START, EntryId
 from domain.state import RECORDS, ROWS, Changes, ShardHeader, StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS
-from domain.words import Commodity, Stage, Status, Supply
+from domain.words import Commodity, ItemKind, Period, Stage, Status, Supply
 from flows.machine import fold
 from flows.state import ShardState
 
@@ -268,6 +270,7 @@ class _Street:
             self._report,
             self._refused,
             self._odd,
+            self._item,
         ]
         if self.random.random() < 0.8:
             self.now += self.random.choice([1, 7, 15, 15, 40, 60, 150]) * MINUTE_MS + self.random.randrange(60_000)
@@ -326,6 +329,25 @@ class _Street:
             )
         order = kind(at=self.now, id=self._id(), account=account, amount_micros=amount, currency=currency, **more)
         return self._kept(order)
+
+    def _item(self) -> Fact:
+        """A fee, set anew now and then, or ended."""
+        choice, account, item = (
+            self.random,
+            self.random.choice([*self.accounts, "nobody"]),
+            self.random.choice(["rent", "lift"]),
+        )
+        if choice.random() < 0.2:
+            return self._kept(ChargeItemEnded(at=self.now, id=self._id(), account=account, item=item))
+        starts = self.now // DAY_MS + choice.choice([-400, -40, -1, 0, 1, 2])
+        return self._kept(
+            ChargeItemSet(
+                at=self.now, id=self._id(), account=account, item=item, kind=choice.choice(list(ItemKind)),
+                amount_micros=choice.choice([YUAN, 123_456, 0]), period=choice.choice(list(Period)), starts=starts,
+                zone=choice.choice([self.zone, self.zone, "Mars/Base"]), ends=choice.choice([-1, starts - 1, starts, starts + 20]),
+                area=choice.choice([0, 0, 87_450]), partial=choice.random() < 0.5,
+            )
+        )  # fmt: skip
 
     def _reversal(self) -> Fact:
         """Of any order that was made, most of them recharges, or of none."""

@@ -14,7 +14,7 @@ from domain import effects, facts, state
 from domain.effects import POSTING, QUARANTINED, USAGE, Alarm, Command, Outcome
 from domain.facts import AlarmTerms, Place, ReadingBlock
 from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS
-from domain.words import AlarmKind, AlarmState, Commodity, Reason, Stage, Supply
+from domain.words import AlarmKind, AlarmState, Commodity, ItemKind, Period, Reason, Stage, Supply
 
 ID = "01JGFJJZ000000000000000001"
 PLACE = Place(site="s", building="b", floor="1", room="101")
@@ -68,6 +68,29 @@ FACTS = [
     (
         facts.ReversalOrdered(at=1, id=ID, account="A1", order=ID, note="n", operator="o"),
         "86a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a76163636f756e74a24131a56f72646572ba30314a47464a4a5a303030303030303030303030303030303031a46e6f7465a16ea86f70657261746f72a16f",
+    ),
+    (
+        facts.ChargeItemSet(
+            at=1,
+            id=ID,
+            account="A1",
+            item="rent",
+            kind=ItemKind.RENT,
+            amount_micros=5,
+            period=Period.MONTH,
+            starts=9,
+            zone="Asia/Shanghai",
+            ends=99,
+            area=80_000,
+            partial=True,
+            title="t",
+            operator="o",
+        ),
+        "8ea2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a76163636f756e74a24131a46974656da472656e74a46b696e64a472656e74ad616d6f756e745f6d6963726f7305a6706572696f64a56d6f6e7468a673746172747309a47a6f6e65ad417369612f5368616e67686169a4656e647363a461726561ce00013880a77061727469616cc3a57469746c65a174a86f70657261746f72a16f",
+    ),
+    (
+        facts.ChargeItemEnded(at=1, id=ID, account="A1", item="rent", operator="o"),
+        "85a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a76163636f756e74a24131a46974656da472656e74a86f70657261746f72a16f",
     ),
     (
         facts.TariffAssigned(
@@ -148,6 +171,25 @@ RECORDS = [
     (
         state.Forced(meter=5, wanted=Supply.ON, until=9, operator="o", note="n", id=ID),
         "86a56d6574657205a677616e74656402a5756e74696c09a86f70657261746f72a16fa46e6f7465a16ea26964ba30314a47464a4a5a303030303030303030303030303030303031",
+    ),
+    (
+        state.ChargeItem(
+            account="A1",
+            item="rent",
+            kind=ItemKind.RENT,
+            amount_micros=5,
+            period=Period.MONTH,
+            starts=9,
+            zone="UTC",
+            ends=99,
+            area=80_000,
+            partial=True,
+            title="t",
+            id=ID,
+            day=9,
+            due_at=7,
+        ),
+        "8ea76163636f756e74a24131a46974656da472656e74a46b696e64a472656e74ad616d6f756e745f6d6963726f7305a6706572696f64a56d6f6e7468a673746172747309a47a6f6e65a3555443a4656e647363a461726561ce00013880a77061727469616cc3a57469746c65a174a26964ba30314a47464a4a5a303030303030303030303030303030303031a364617909a66475655f617407",
     ),
     (
         Alarm(
