@@ -13,6 +13,12 @@ _WORDS: dict[AlarmKind, tuple[str, str]] = {
     AlarmKind.BALANCE_LIMIT: ("达到赊欠上限，停止供应", "overdraft used up, supply is cut"),
     AlarmKind.MONEY_ARRIVED: ("充值到账", "money arrived"),
     AlarmKind.QUARANTINE: ("读数异常，待人工处理", "readings held for a person to decide"),
+    AlarmKind.DAY_USAGE: ("日用量超限", "more used in a day than allowed"),
+    AlarmKind.MONTH_USAGE: ("月用量超限", "more used in a month than allowed"),
+    AlarmKind.OFFLINE: ("仪表失连", "meter offline"),
+    AlarmKind.STUCK: ("有负荷但示数不走", "the register stands still under load"),
+    AlarmKind.REVERSE_FLOW: ("反向用电", "power flows back"),
+    AlarmKind.NIGHT_FLOW: ("夜间持续用量，疑似泄漏", "use at night, perhaps a leak"),
     AlarmKind.COMMAND_FAILED: ("控制命令未成功", "the supply could not be switched"),
 }
 _STATES: dict[AlarmState, tuple[str, str]] = {
@@ -35,9 +41,7 @@ def alarm_texts(alarm: Alarm, record: AccountRecord | None) -> tuple[str, str]:
         amount, balance = money_text(alarm.amount), money_text(alarm.balance)
         rest = (f"{amount} {currency}，余额 {balance}", f"{amount} {currency}, balance {balance}")
     else:
-        rest = (
-            f"表号 {meter_text(alarm.meter)}（{alarm.reason}）",
-            f"meter {meter_text(alarm.meter)} ({alarm.reason})",
-        )
+        reason_zh, reason_en = (f"（{alarm.reason}）", f" ({alarm.reason})") if alarm.reason else ("", "")
+        rest = (f"表号 {meter_text(alarm.meter)}{reason_zh}", f"meter {meter_text(alarm.meter)}{reason_en}")
     (state_zh, state_en), (kind_zh, kind_en) = _STATES[alarm.state], _WORDS[alarm.kind]
     return f"{where} {state_zh}：{kind_zh}，{rest[0]}", f"{where}: {state_en}, {kind_en}, {rest[1]}"

@@ -154,6 +154,12 @@ class AlarmKind(StrEnum):
     BALANCE_LIMIT = "balance_limit"
     MONEY_ARRIVED = "money_arrived"
     QUARANTINE = "quarantine"
+    DAY_USAGE = "day_usage"
+    MONTH_USAGE = "month_usage"
+    OFFLINE = "offline"
+    STUCK = "stuck"
+    REVERSE_FLOW = "reverse_flow"
+    NIGHT_FLOW = "night_flow"
     COMMAND_FAILED = "command_failed"
 
 
@@ -162,6 +168,52 @@ LEVEL_ALARM = {
     Level.PRETRIP: AlarmKind.BALANCE_PRETRIP,
     Level.ARREARS: AlarmKind.BALANCE_ARREARS,
     Level.LIMIT: AlarmKind.BALANCE_LIMIT,
+}
+
+
+class Watched(IntFlag):
+    """What of a watched meter is worth an alarm."""
+
+    DAY_USAGE = 1
+    MONTH_USAGE = 2
+    OFFLINE = 4
+    STUCK = 8
+    REVERSE_FLOW = 16
+    NIGHT_FLOW = 32
+
+
+WATCHED_ALARM = {
+    Watched.DAY_USAGE: AlarmKind.DAY_USAGE,
+    Watched.MONTH_USAGE: AlarmKind.MONTH_USAGE,
+    Watched.OFFLINE: AlarmKind.OFFLINE,
+    Watched.STUCK: AlarmKind.STUCK,
+    Watched.REVERSE_FLOW: AlarmKind.REVERSE_FLOW,
+    Watched.NIGHT_FLOW: AlarmKind.NIGHT_FLOW,
+}
+
+
+class Severity(StrEnum):
+    """How much an alarm matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+SEVERITY = {
+    AlarmKind.BALANCE_LOW: Severity.WARNING,
+    AlarmKind.BALANCE_PRETRIP: Severity.WARNING,
+    AlarmKind.BALANCE_ARREARS: Severity.CRITICAL,
+    AlarmKind.BALANCE_LIMIT: Severity.CRITICAL,
+    AlarmKind.MONEY_ARRIVED: Severity.INFO,
+    AlarmKind.QUARANTINE: Severity.CRITICAL,
+    AlarmKind.DAY_USAGE: Severity.WARNING,
+    AlarmKind.MONTH_USAGE: Severity.WARNING,
+    AlarmKind.OFFLINE: Severity.WARNING,
+    AlarmKind.STUCK: Severity.WARNING,
+    AlarmKind.REVERSE_FLOW: Severity.WARNING,
+    AlarmKind.NIGHT_FLOW: Severity.WARNING,
+    AlarmKind.COMMAND_FAILED: Severity.CRITICAL,
 }
 
 

@@ -25,6 +25,7 @@ from domain.facts import (
     ControlOrdered,
     Fact,
     MeterInstalled,
+    MeterWatchSet,
     ReadingBlock,
     RechargeOrdered,
     Record,
@@ -33,6 +34,7 @@ from domain.facts import (
     TariffAssigned,
     TariffPublished,
     Ticked,
+    WatchTerms,
 )
 from domain.ids import LOG_START, METER_NUMBER_MAX, EntryId, order_id, order_time_ms
 from domain.state import StoredShard
@@ -211,6 +213,8 @@ class Audit:
                 return self._end_item(fact)
             case ControlOrdered():
                 return self._control(fact)
+            case MeterWatchSet():
+                return self._watch(fact)
         raise AssertionError(f"no rule for {type(fact).__name__}")
 
     def _publish(self, fact: TariffPublished) -> Refusal | None:
@@ -401,6 +405,11 @@ class Audit:
         over = fact.wanted != Supply.UNKNOWN and fact.until <= max(self._now, fact.at)
         return Refusal.ALREADY_EXPIRED if over else None
 
+    def _watch(self, fact: MeterWatchSet) -> Refusal | None:
+        if fact.meter not in self._meters:
+            return Refusal.UNKNOWN_METER
+        return None if _is_watch_valid(fact.terms) else Refusal.TERMS_INVALID
+
     def usage_of(self, commodity: Commodity) -> int:
         """Wh or litres priced of a commodity."""
         return sum(
@@ -410,6 +419,21 @@ class Audit:
     def refusal_kept(self, key: bytes) -> str | None:
         """The answer kept for an order's id; None: forgotten, or never seen."""
         return self._kept[key][1] if key in self._kept else None
+
+
+def _is_watch_valid(terms: WatchTerms) -> bool:
+    usages, times = (terms.day_usage, terms.month_usage), (terms.offline_ms, terms.stuck_ms)
+    watts, night = (terms.stuck_w, terms.reverse_w), (terms.night_from, terms.night_until)
+    return (
+        all(0 <= usage <= 10**15 for usage in usages)
+        and -1 <= terms.night_usage <= 10**15
+        and all(0 <= time <= 400 * DAY_MS for time in times)
+        and all(0 <= power <= 10**9 for power in watts)
+        and all(0 <= minute <= 1439 for minute in night)
+        and len(set(night)) == 2
+        and 1 <= terms.repeat_ms <= 400 * DAY_MS
+        and 0 <= terms.repeat_max <= 250
+    )
 
 
 def _is_item_valid(fact: ChargeItemSet, now: int) -> bool:

@@ -21,6 +21,7 @@ from domain.facts import (
     ControlOrdered,
     Fact,
     MeterInstalled,
+    MeterWatchSet,
     ReadingBlock,
     ReadingRefused,
     RechargeOrdered,
@@ -42,6 +43,7 @@ from flows.orders.items import end_item, set_item
 from flows.orders.meters import install_meter
 from flows.orders.money import adjust, recharge, refund, reverse
 from flows.orders.tariffs import assign_tariff, publish_tariff
+from flows.orders.watch import set_watch
 from flows.quarantine import hold_reading, hold_refused, release
 from flows.readings.kernel import EVENT, HELD, LEVEL, RELEASED, SEEN, Columns, Tables, fold_readings, repeats_due
 from flows.readings.metering import FUTURE_MS, LATEST_MS
@@ -50,6 +52,8 @@ from flows.readings.windows import LATENESS_MS, close_overdue
 from flows.state import ShardState
 from flows.supply import commands
 from flows.wallet import announce_level
+from flows.watching import watch
+from tariffs.periods import minute_of_day
 from tariffs.timeline import Timeline
 
 
@@ -71,6 +75,7 @@ ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     ReversalOrdered: reverse,
     ChargeItemSet: set_item,
     ChargeItemEnded: end_item,
+    MeterWatchSet: set_watch,
     ControlOrdered: order_control,
 }
 
@@ -218,6 +223,8 @@ def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
         record = state.account_record(int(event.row))
         effects.alarms.append(repeat_alarm(record, int(event.before), int(event.balance), now, int(event.after)))
     charge_due(state, now, effects)
+    if state.watches.count and now > 0:
+        watch(state, now, _local_days(state, now), _local_minutes(state, now), effects)
     commands.tick(state, now, effects)
     prune_outcomes(state, now)
 
@@ -229,6 +236,14 @@ def _local_days(state: ShardState, at: int) -> NDArray[np.int32]:
     prices = prices_of(state.covering(min(state.oldest_ms or at, at), at))
     days = [prices.segments[segment_at(plan, at, prices)].day for plan in range(len(state.plans))]
     return np.array(days, np.int32)
+
+
+def _local_minutes(state: ShardState, now: int) -> NDArray[np.int32]:
+    """The local minute of the day of each plan's zone at `now`, ms UTC."""
+    zones = [
+        [stage for stage in plan if stage is plan[0] or stage.from_ms <= now][-1].tariff.zone for plan in state.plans
+    ]
+    return np.array([minute_of_day(now, zone_name) for zone_name in zones], np.int32)
 
 
 def _order_rule(rule: Callable[[ShardState, Any, Effects], Any]) -> Callable[[ShardState, Any, Effects], None]:

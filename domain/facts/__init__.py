@@ -12,6 +12,7 @@ from domain.facts.money import AdjustmentOrdered, RechargeOrdered, RefundOrdered
 from domain.facts.readings import Column, ReadingBlock, ReadingRefused
 from domain.facts.record import Record, Ticked
 from domain.facts.tariffs import TariffAssigned, TariffPublished
+from domain.facts.watch import MeterWatchSet, WatchTerms
 
 RECORDS: tuple[type[Record], ...] = (
     Ticked,
@@ -25,6 +26,7 @@ RECORDS: tuple[type[Record], ...] = (
     ReversalOrdered,
     ChargeItemSet,
     ChargeItemEnded,
+    MeterWatchSet,
     ControlOrdered,
     CommandReported,
     ReadingRefused,
@@ -44,6 +46,7 @@ __all__ = [
     "ControlOrdered",
     "Fact",
     "MeterInstalled",
+    "MeterWatchSet",
     "Place",
     "ReadingBlock",
     "ReadingRefused",
@@ -54,4 +57,5 @@ __all__ = [
     "TariffAssigned",
     "TariffPublished",
     "Ticked",
+    "WatchTerms",
 ]

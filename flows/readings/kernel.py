@@ -124,6 +124,14 @@ def take_earlier_time(meter: Row, time: int, register: int) -> bool:
 
 
 @compiled
+def believe(meter: Row, time: int, register: int) -> None:
+    """Make a reading the one that the next is judged against."""
+    if register != meter.register or meter.time < 0:
+        meter.moved_at = time
+    meter.time, meter.register = time, register
+
+
+@compiled
 def usage_of(meter: Row, term: Row, register: int, metering: int) -> int:
     """Wh or litres since the last believed reading, after ratio; a first reading only begins."""
     return 0 if metering == FIRST else advance_of(meter, term, register) * term.ratio
@@ -247,6 +255,7 @@ def fold_readings(
             for counter in range(term.counter, term.counter + 2 * term.brackets):
                 tables.dirty_counters[counter] = 1
             totals[term.commodity] += usage
+            meter.total += usage
             tables.dirty_accounts[term.account] = 1
             before = account.level
             if judge(account, tables.account_terms[term.account], time):
@@ -257,7 +266,7 @@ def fold_readings(
             meter.held = 0
             meter.suspect = -1
             events, noted = add_event(events, noted, RELEASED, row, 0, 0, time, 0)
-        meter.time, meter.register = time, register
+        believe(meter, time, register)
         if observe(meter, at_or(block.power, i, 0), at_or(block.status, i, -1)):
             events, noted = add_event(events, noted, SEEN, row, 0, 0, time, 0)
     return usage_rows[:used], posting_rows[:posted], held_rows[:held], events[:noted]

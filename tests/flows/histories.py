@@ -28,6 +28,7 @@ from domain.facts import (
     ControlOrdered,
     Fact,
     MeterInstalled,
+    MeterWatchSet,
     ReadingBlock,
     ReadingRefused,
     RechargeOrdered,
@@ -36,6 +37,7 @@ from domain.facts import (
     TariffAssigned,
     TariffPublished,
     Ticked,
+    WatchTerms,
 )
 from domain.ids import LOG_START, EntryId
 from domain.state import RECORDS, ROWS, Changes, ShardHeader, StoredShard
@@ -271,6 +273,7 @@ class _Street:
             self._refused,
             self._odd,
             self._item,
+            self._watch,
         ]
         if self.random.random() < 0.8:
             self.now += self.random.choice([1, 7, 15, 15, 40, 60, 150]) * MINUTE_MS + self.random.randrange(60_000)
@@ -280,7 +283,7 @@ class _Street:
         rows = [self._reading() for _ in range(self.random.randint(0, 5))]
         known = self.random.random() < 0.6
         status = [self.random.choice([0, Status.SUPPLY_KNOWN, Status.SUPPLY_KNOWN | Status.SUPPLY_ON]) for _ in rows]
-        power = [self.random.randrange(5_000) for _ in rows]
+        power = [self.random.randrange(-200, 5_000) for _ in rows]
         return readings(*rows, power=power if known else None, status=status if known else None)
 
     def _reading(self) -> tuple[int, int, int]:
@@ -329,6 +332,18 @@ class _Street:
             )
         order = kind(at=self.now, id=self._id(), account=account, amount_micros=amount, currency=currency, **more)
         return self._kept(order)
+
+    def _watch(self) -> Fact:
+        choice = self.random
+        terms = WatchTerms(
+            day_usage=choice.choice([0, 400, -1]), month_usage=choice.choice([0, 3_000]), offline_ms=choice.choice([0, HOUR_MS]),
+            stuck_ms=choice.choice([0, HOUR_MS]), stuck_w=choice.choice([0, 900]), reverse_w=choice.choice([0, 100]),
+            night_usage=choice.choice([-1, 0, 333]), night_from=choice.choice([120, 1380, 240]), repeat_ms=2 * HOUR_MS,
+            repeat_max=choice.choice([0, 2]),
+        )  # fmt: skip
+        return self._kept(
+            MeterWatchSet(at=self.now, id=self._id(), meter=choice.choice([*self.meters, 99]), terms=terms)
+        )
 
     def _item(self) -> Fact:
         """A fee, set anew now and then, or ended."""

@@ -13,7 +13,7 @@ from connectors.redis.formats import FormatError, alarm_message, decode_fact, en
 from domain import effects, facts, state
 from domain.effects import POSTING, QUARANTINED, USAGE, Alarm, Command, Outcome
 from domain.facts import AlarmTerms, Place, ReadingBlock
-from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS
+from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS, WATCH
 from domain.words import AlarmKind, AlarmState, Commodity, ItemKind, Period, Reason, Stage, Supply
 
 ID = "01JGFJJZ000000000000000001"
@@ -93,6 +93,10 @@ FACTS = [
         "85a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a76163636f756e74a24131a46974656da472656e74a86f70657261746f72a16f",
     ),
     (
+        facts.MeterWatchSet(at=1, id=ID, meter=5, terms=facts.WatchTerms(day_usage=7), operator="o"),
+        "85a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d6574657205a57465726d738ba96461795f757361676507ab6d6f6e74685f757361676500aa6f66666c696e655f6d7300a8737475636b5f6d7300a7737475636b5f7700a9726576657273655f7700ab6e696768745f7573616765ffaa6e696768745f66726f6d78ab6e696768745f756e74696cccf0a97265706561745f6d73ce00dbba00aa7265706561745f6d617803a86f70657261746f72a16f",
+    ),
+    (
         facts.TariffAssigned(
             at=1, id=ID, meter=5, tariff="flat", starts_at=9, persons=4, capacity_w=3000, restart=True
         ),
@@ -139,7 +143,7 @@ RECORDS = [
             switchable=True,
             installed_at=1,
         ),
-        "8fa3726f7701a56d6574657205a76163636f756e74a24131a9636f6d6d6f6469747901a6746172696666a4666c6174a770726f66696c65a170a76d6f64756c757364ae72617465645f7065725f686f757208a5726174696f02aa73776974636861626c65c3ac696e7374616c6c65645f617401b06f70656e696e675f7265676973746572c0a7706572736f6e7301aa63617061636974795f7700a861737369676e656490",
+        "de0010a3726f7701a56d6574657205a76163636f756e74a24131a9636f6d6d6f6469747901a6746172696666a4666c6174a770726f66696c65a170a76d6f64756c757364ae72617465645f7065725f686f757208a5726174696f02aa73776974636861626c65c3ac696e7374616c6c65645f617401b06f70656e696e675f7265676973746572c0a7706572736f6e7301aa63617061636974795f7700a861737369676e656490a57761746368c0",
     ),
     (
         state.TariffRecord(row=1, tariff="flat", document="[x]"),
@@ -190,6 +194,10 @@ RECORDS = [
             due_at=7,
         ),
         "8ea76163636f756e74a24131a46974656da472656e74a46b696e64a472656e74ad616d6f756e745f6d6963726f7305a6706572696f64a56d6f6e7468a673746172747309a47a6f6e65a3555443a4656e647363a461726561ce00013880a77061727469616cc3a57469746c65a174a26964ba30314a47464a4a5a303030303030303030303030303030303031a364617909a66475655f617407",
+    ),
+    (
+        state.StandingAlarm(meter=5, kind=AlarmKind.OFFLINE, since=1, last=2, repeats=3, reason="r"),
+        "86a56d6574657205a46b696e64a76f66666c696e65a573696e636501a46c61737402a77265706561747303a6726561736f6ea172",
     ),
     (
         Alarm(
@@ -284,11 +292,15 @@ PACKED = [
     ),
     (
         "METER",
-        "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000070000000000000008000000090000000a0000000b0000000c0000000d0000000e000f1011121314",
+        "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000070000000000000008000000090000000a0000000b0000000c0000000d0000000e000f10111213141500000000000000160000000000000017000000000000001800000019000000",
     ),
     (
         "METER_TERMS",
         "0100000000000000020000000000000003000000000000000400000005000000060000000700000008090a0b0c000000",
+    ),
+    (
+        "WATCH",
+        "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000007000000080000000000000009000000000000000a0000000b000c000d000e000f000000",
     ),
     ("COUNTER", "010000000200000003000000000000000400000000000000"),
 ]
@@ -507,10 +519,11 @@ ROWS = {
     ),
     "METER": (
         METER,
-        88,
+        120,
         (
             "time:0 register:8 suspect:16 window_usage:24 window_cost:32 day_usage:40 day_cost:48 window_start:56 day:60 window_picos:64"
             " day_picos:68 power:72 epoch:76 status:80 wanted:82 reason:83 seen:84 window_band:85 window_estimated:86 held:87"
+            " total:88 moved_at:96 month_usage:104 month:112 pad:116"
         ),
     ),
     "METER_TERMS": (
@@ -519,6 +532,14 @@ ROWS = {
         (
             "number:0 modulus:8 rated_per_hour:16 account:24 ratio:28 plan:32 counter:36 commodity:40 switchable:41 brackets:42"
             " pad1:43 pad2:44"
+        ),
+    ),
+    "WATCH": (
+        WATCH,
+        80,
+        (
+            "day_usage:0 month_usage:8 night_usage:16 offline_ms:24 stuck_ms:32 stuck_w:40 reverse_w:44 since:48 night_total:56"
+            " meter:64 night_from:68 night_until:70 raised:72 pad1:74 pad2:76"
         ),
     ),
     "COUNTER": (COUNTER, 24, "period:0 picos:4 used:8 micros:16"),
@@ -569,6 +590,7 @@ def test_an_alarm_message_keeps_its_words():
         "v": 1,
         "id": "03-1735689600000-0-0",
         "kind": "balance_low",
+        "severity": "warning",
         "state": "raised",
         "at": "2025-01-01T00:00:00.007Z",
         "site": "s",
