@@ -1,6 +1,7 @@
 import contextlib
 import dataclasses
 import json
+import types
 import typing
 
 import msgspec
@@ -411,7 +412,9 @@ def any_value(kind):
         return any_of(kind)
     if typing.get_origin(kind) is tuple:
         return st.lists(any_value(typing.get_args(kind)[0]), max_size=3).map(tuple)
-    return st.none() | int64 if kind == int | None else st.from_type(kind)
+    if isinstance(kind, types.UnionType):
+        return st.one_of([any_value(each) for each in typing.get_args(kind)])
+    return st.none() if kind is type(None) else st.from_type(kind)
 
 
 @given(st.one_of([any_of(kind) for kind in facts.RECORDS]))
