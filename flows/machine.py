@@ -5,13 +5,14 @@ written (`domain.facts.RECORDS` is the same list, and a test compares them). Tim
 """
 
 from collections.abc import Callable, Iterable
+from operator import add
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.effects import POSTING, QUARANTINED, USAGE, Effects
+from domain.effects import POSTING, USAGE, Effects
 from domain.facts import (
     AccountOpened,
     AdjustmentOrdered,
@@ -45,8 +46,9 @@ from flows.orders.money import adjust, recharge, refund, reverse
 from flows.orders.tariffs import assign_tariff, publish_tariff
 from flows.orders.watch import set_watch
 from flows.quarantine import hold_reading, hold_refused, release
-from flows.readings.kernel import EVENT, HELD, LEVEL, RELEASED, SEEN, Columns, Tables, fold_readings, repeats_due
-from flows.readings.metering import FUTURE_MS, LATEST_MS
+from flows.readings.kernel import Columns, Tables, fold_readings, repeats_due
+from flows.readings.metering import FUTURE_MS, LATEST_MS, believable_span
+from flows.readings.output import EVENT, HELD, LEVEL, RELEASED, SEEN, Output, emptied, enlarged, taken
 from flows.readings.pricing import Prices, segment_at
 from flows.readings.windows import LATENESS_MS, close_overdue
 from flows.state import ShardState
@@ -59,9 +61,16 @@ from tariffs.timeline import Timeline
 
 def _column(values: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """A read-only view, empty for a column that a block does not have: one type for the kernel, wherever it came from."""
-    column = np.empty(0, np.int64) if values is None else values.view()
+    if values is None:
+        return NO_VALUES
+    if not values.flags.writeable:
+        return values
+    column = values.view()
     column.flags.writeable = False
     return column
+
+
+NO_VALUES = _column(np.empty(0, np.int64))
 
 
 ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
@@ -104,6 +113,8 @@ def decide(state: ShardState, fact: Fact, effects: Effects) -> None:
 
 def _named(state: ShardState, effects: Effects) -> Effects:
     """Give each alarm an id that is the same whenever the log is folded."""
+    if not effects.alarms:
+        return effects
     where = f"{state.shard:02d}-{entry_text(effects.entry)}"
     effects.alarms = [
         msgspec.structs.replace(alarm, id=f"{where}-{number}") for number, alarm in enumerate(effects.alarms)
@@ -113,25 +124,24 @@ def _named(state: ShardState, effects: Effects) -> Effects:
 
 def read(state: ShardState, block: ReadingBlock, effects: Effects) -> None:
     """Fold a block of readings through the kernel, then act on what it noted, in order."""
-    if len(block) == 0:
+    readings = len(block)
+    if readings == 0:
         return
-    timeline = state.covering(*_span(state, block))
-    classes, totals = np.zeros(len(block), np.uint8), np.zeros(2, np.int64)
-    usage, postings, held, events = fold_readings(
-        _columns(block),
-        _tables(state),
-        prices_of(timeline),
-        state.header.now,
-        state.header.posting_sequence,
-        classes,
-        totals,
-    )
+    given = tuple(_columns(block)), tuple(_tables(state)), tuple(prices_of(state.covering(*_span(state, block))))
+    classes, output, folded = np.zeros(readings, np.uint8), emptied(state.output), 0
+    while folded < readings:
+        buffers = tuple(output)
+        folded = fold_readings(*given, buffers, classes, state.header.now, state.header.posting_sequence, folded)
+        if folded < readings:
+            output = state.output = enlarged(output)
+    usage, postings, held, noted = output.used.tolist()
     effects.classes = classes
-    effects.usage = usage.view(USAGE) if len(usage) else None
-    append_postings(state, postings.view(POSTING), effects)
-    _count(state, classes, totals)
-    effects.quarantined = held.view(QUARANTINED) if len(held) else None
-    for event in events.view(EVENT):
+    effects.usage = taken(output.usage, usage) if usage else None
+    if postings:
+        append_postings(state, taken(output.postings, postings), effects)
+    _count(state, output)
+    effects.quarantined = taken(output.held, held) if held else None
+    for event in output.events[:noted] if noted else ():
         _heed(state, event, effects)
 
 
@@ -151,7 +161,11 @@ def prices_of(timeline: Timeline) -> Prices:
 
 def _columns(block: ReadingBlock) -> Columns:
     return Columns(
-        *(_column(values) for values in (block.meter, block.time, block.register, block.power, block.status))
+        _column(block.meter),
+        _column(block.time),
+        _column(block.register),
+        _column(block.power),
+        _column(block.status),
     )
 
 
@@ -172,19 +186,19 @@ def _tables(state: ShardState) -> Tables:
 def _span(state: ShardState, block: ReadingBlock) -> tuple[int, int]:
     """Times that the timeline must cover for a block: from the oldest last reading to the latest believable one."""
     latest = state.header.now + FUTURE_MS if state.header.now else LATEST_MS
-    believable = block.time[(block.time > 0) & (block.time <= latest)]
-    if len(believable) == 0:
+    first, last = map(int, believable_span(_column(block.time), latest))
+    if last == 0:
         return state.oldest_ms, state.oldest_ms + 1
-    state.oldest_ms = min(state.oldest_ms or LATEST_MS, int(believable.min()))
-    return state.oldest_ms, int(believable.max())
+    state.oldest_ms = min(state.oldest_ms or LATEST_MS, first)
+    return state.oldest_ms, last
 
 
-def _count(state: ShardState, classes: NDArray[np.uint8], totals: NDArray[np.int64]) -> None:
-    counted = np.bincount(classes, minlength=len(state.header.classes))
+def _count(state: ShardState, output: Output) -> None:
+    header = state.header
     state.header = msgspec.structs.replace(
-        state.header,
-        classes=tuple(before + int(now) for before, now in zip(state.header.classes, counted, strict=True)),
-        usage=tuple(before + int(now) for before, now in zip(state.header.usage, totals, strict=True)),
+        header,
+        classes=tuple(map(add, header.classes, output.counted.tolist())),
+        usage=tuple(map(add, header.usage, output.totals.tolist())),
     )
 
 

@@ -39,6 +39,7 @@ from domain.state import (
 )
 from domain.units import HOUR_MS
 from flows.readings.metering import enter_slot, slots_for
+from flows.readings.output import ROWS_AT_FIRST, Output, output_of
 from tariffs.loader import load_tariff
 from tariffs.tariff import Plan, Premises, Stage, Tariff
 from tariffs.timeline import Timeline, compile_timeline
@@ -117,16 +118,12 @@ class Hot:
         self._dirty = np.zeros(len(self._rows), np.uint8)
         if rows is not None:
             self._rows[: self.count] = rows
+        self._show()
 
-    @property
-    def rows(self) -> Rows:
-        """The rows in use, (count,)."""
-        return self._rows[: self.count]
-
-    @property
-    def dirty(self) -> NDArray[np.uint8]:
-        """1 for each row that must be committed, (count,)."""
-        return self._dirty[: self.count]
+    def _show(self) -> None:
+        """Bring `rows` (count,), those in use, and `dirty` (count,), 1 for each that must be committed, up to the count."""
+        self.rows: Rows = self._rows[: self.count]
+        self.dirty: NDArray[np.uint8] = self._dirty[: self.count]
 
     def append(self) -> int:
         """A new row of zeros, marked as changed. Returns its number."""
@@ -134,7 +131,8 @@ class Hot:
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)]).view(self._rows.dtype)
             self._dirty = np.concatenate([self._dirty, np.zeros_like(self._dirty)])
         self.count += 1
-        self._dirty[self.count - 1] = 1
+        self._show()
+        self.dirty[-1] = 1
         return self.count - 1
 
     def take_changes(self) -> RowChanges:
@@ -179,6 +177,7 @@ class ShardState:
     plan_rows: dict[tuple[Assignment, ...], int] = field(default_factory=dict)
     oldest_ms: int = 0
     timeline: Timeline | None = None
+    output: Output = field(default_factory=lambda: output_of(ROWS_AT_FIRST))
 
     def __post_init__(self) -> None:
         """Rebuild what follows from the rest: indexes, compiled tariffs."""

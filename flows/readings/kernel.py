@@ -5,36 +5,31 @@ how the log is cut cannot show. What the machine must look at afterwards comes o
 readings and events.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from domain.effects import POSTING, QUARANTINED, USAGE
 from domain.state import Rows
 from domain.units import MINUTE_MS
 from domain.words import Metering, Status, Supply
-from flows.readings.compiled import Ints, Row, compiled
+from flows.readings.compiled import Ints, Row, allocating, compiled
 from flows.readings.levels import judge, repeat_is_due
 from flows.readings.metering import advance_of, classify, row_of
-from flows.readings.pricing import Prices, is_full, price_piece, segment_at
-from flows.readings.settling import charge, spread
-from flows.readings.windows import ROWS_AT_FIRST, add_piece, close_day, close_window, room_for_one
-
-EVENT = np.dtype(
-    (
-        np.record,
-        [
-            ("kind", "u1"),
-            ("before", "u1"),  # LEVEL, REPEAT: the level before …
-            ("after", "u1"),  # … and after
-            ("pad", "u1"),
-            ("row", "<u4"),  # of the account, of the meter (SEEN, RELEASED), or of the quarantined rows (HELD)
-            ("at", "<i8"),
-            ("balance", "<i8"),
-        ],
-    )
+from flows.readings.output import (
+    EVENT,
+    LEVEL,
+    RELEASED,
+    REPEAT,
+    SEEN,
+    Output,
+    add_event,
+    has_room,
+    quarantine,
+    write_event,
 )
-LEVEL, REPEAT, SEEN, HELD, RELEASED = 1, 2, 3, 4, 5
+from flows.readings.pricing import Prices, is_full, price_piece, segments_between
+from flows.readings.settling import charge, spread
+from flows.readings.windows import add_piece, close_day, close_window
 
 FIRST = int(Metering.FIRST)
 NORMAL = int(Metering.NORMAL)
@@ -80,30 +75,6 @@ class Tables(NamedTuple):
 
 
 @compiled
-def add_event(
-    events: Rows, used: int, kind: int, row: int, before: int, after: int, at: int, balance: int
-) -> tuple[Rows, int]:
-    """Note something for the machine to decide on. Returns (events, used)."""
-    events = room_for_one(events, used)
-    event = events[used]
-    event.kind, event.row, event.before, event.after, event.pad = kind, row, before, after, 0
-    event.at, event.balance = at, balance
-    return events, used + 1
-
-
-@compiled
-def quarantine(
-    rows: Rows, used: int, number: int, time: int, register: int, baseline: int, metering: int
-) -> tuple[Rows, int]:
-    """Keep a reading that is not believed. Returns (rows, used)."""
-    rows = room_for_one(rows, used)
-    row = rows[used]
-    row.meter, row.time, row.register, row.baseline, row.metering = number, time, register, baseline, metering
-    row.pad1, row.pad2, row.pad3 = 0, 0, 0
-    return rows, used + 1
-
-
-@compiled
 def hold(meter: Row, register: int, metering: int) -> None:
     """Note on the meter that it has a case; the first register that jumped is what later ones are compared with."""
     meter.held = 1
@@ -124,17 +95,16 @@ def take_earlier_time(meter: Row, time: int, register: int) -> bool:
 
 
 @compiled
-def believe(meter: Row, time: int, register: int) -> None:
-    """Make a reading the one that the next is judged against."""
-    if register != meter.register or meter.time < 0:
-        meter.moved_at = time
-    meter.time, meter.register = time, register
-
-
-@compiled
 def usage_of(meter: Row, term: Row, register: int, metering: int) -> int:
     """Wh or litres since the last believed reading, after ratio; a first reading only begins."""
     return 0 if metering == FIRST else advance_of(meter, term, register) * term.ratio
+
+
+@compiled
+def count(output: Output, classes: Ints, i: int, metering: int) -> None:
+    """Say and count the class of the i-th reading."""
+    classes[i] = metering
+    output.counted[metering] += 1
 
 
 @compiled
@@ -162,125 +132,136 @@ def settle_interval(
     term: Row,
     account: Row,
     counters: Rows,
+    segments: tuple[int, int],
     end: int,
     usage: int,
     prices: Prices,
-    usage_rows: Rows,
-    used: int,
-    posting_rows: Rows,
-    posted: int,
+    output: Output,
     sequence: int,
-) -> tuple[Rows, int, Rows, int]:
+) -> None:
     """Cut the interval since the last reading at the timeline's edges; price, charge and sum up each piece.
 
-    Returns (usage_rows, used, posting_rows, posted).
+    `segments`: the first and the last that the interval touches.
     """
     start = meter.time
+    first, last = segments
     estimated = 1 if end - start > ESTIMATED_FROM_MS else 0
-    index = segment_at(term.plan, start, prices)
     done = 0
-    while done < usage:
-        segment = prices.segments[index]
-        index += 1
-        edge = min(prices.segments[index].start, end)
-        until = usage if edge == end else spread(usage, edge - start, end - start)
+    for index in range(first, last + 1):
+        until = usage if index == last else spread(usage, prices.segments[index + 1].start - start, end - start)
         if until == done:
             continue
+        segment = prices.segments[index]
         changed = meter.window_start != segment.start // MINUTE_MS or meter.window_band != segment.band
         if meter.window_start >= 0 and changed:
-            usage_rows, used = close_window(meter, term.number, usage_rows, used)
+            close_window(meter, term.number, output)
         if meter.day >= 0 and meter.day != segment.day:
-            posting_rows, posted = close_day(meter, term, end, posting_rows, posted, sequence)
+            close_day(meter, term, end, output, sequence)
         micros, picos = price_piece(term, counters, segment, until - done, prices)
         add_piece(meter, segment, until - done, micros, picos, estimated)
         charge(account, micros, picos)
         done = until
-    return usage_rows, used, posting_rows, posted
+
+
+@compiled
+def believe(
+    i: int, row: int, usage: int, block: Columns, tables: Tables, prices: Prices, output: Output, sequence: int
+) -> bool:
+    """Settle a reading that is believed. Returns False, with nothing changed, where `output` might not have room for it."""
+    meter, term = tables.meters[row], tables.meter_terms[row]
+    time = block.time[i]
+    if usage > 0:
+        account = tables.accounts[term.account]
+        segments = segments_between(term.plan, meter.time, time, prices)
+        if not has_room(output, segments[1] - segments[0] + 1):
+            return False
+        settle_interval(meter, term, account, tables.counters, segments, time, usage, prices, output, sequence)
+        for counter in range(term.counter, term.counter + 2 * term.brackets):
+            tables.dirty_counters[counter] = 1
+        output.totals[term.commodity] += usage
+        meter.total += usage
+        tables.dirty_accounts[term.account] = 1
+        before = account.level
+        if judge(account, tables.account_terms[term.account], time):
+            add_event(output, LEVEL, term.account, before, account.level, time, account.balance)
+    if meter.held:
+        meter.held = 0
+        meter.suspect = -1
+        add_event(output, RELEASED, row, 0, 0, time, 0)
+    if meter.time < 0 or meter.register != block.register[i]:
+        meter.moved_at = time
+    meter.time, meter.register = time, block.register[i]
+    return True
+
+
+@compiled
+def fold_reading(
+    i: int, block: Columns, tables: Tables, prices: Prices, output: Output, classes: Ints, now: int, sequence: int
+) -> bool:
+    """Fold one reading. Returns False, with nothing changed, where `output` might not have room for what it leads to."""
+    if not has_room(output, 1):
+        return False
+    number, time, register = block.meter[i], block.time[i], block.register[i]
+    row = row_of(number, tables.slots, tables.meter_terms)
+    if row < 0:
+        quarantine(output, number, time, register, -1, UNKNOWN_METER)
+        count(output, classes, i, UNKNOWN_METER)
+        return True
+    meter, term = tables.meters[row], tables.meter_terms[row]
+    metering = classify(meter, term, tables.accounts[term.account], time, register, now)
+    if metering in (NORMAL, ROLLOVER) and is_full(term, tables.counters):
+        metering = OUT_OF_RANGE
+    if metering in (LATE, DUPLICATE):
+        if metering == LATE and take_earlier_time(meter, time, register):
+            tables.dirty_meters[row] = 1
+        count(output, classes, i, metering)
+        return True
+    if metering >= DECREASE:
+        quarantine(output, number, time, register, meter.register, metering)
+        hold(meter, register, metering)
+    elif not believe(i, row, usage_of(meter, term, register, metering), block, tables, prices, output, sequence):
+        return False
+    tables.dirty_meters[row] = 1
+    if observe(meter, at_or(block.power, i, 0), at_or(block.status, i, -1)):
+        add_event(output, SEEN, row, 0, 0, time, 0)
+    count(output, classes, i, metering)
+    return True
 
 
 @compiled
 def fold_readings(
-    block: Columns, tables: Tables, prices: Prices, now: int, sequence: int, classes: Ints, totals: Ints
-) -> tuple[Rows, Rows, Rows, Rows]:
-    """Fold a block of readings into the rows of a shard, in place.
+    columns: tuple[Any, ...],
+    rows: tuple[Any, ...],
+    timeline: tuple[Any, ...],
+    buffers: tuple[Any, ...],
+    classes: Ints,
+    now: int,
+    sequence: int,
+    begin: int,
+) -> int:
+    """Fold the readings of a block from the `begin`-th on into the rows of a shard, in place, and add to the buffers in log order.
 
-    `classes` (n,) receives each reading's class, `totals` (2,) the usage priced per commodity; `sequence` is the number of
-    the last posting. Returns (usage, postings, quarantined, events), each in log order.
+    Takes `Columns`, `Tables`, `Prices` and `Output` as plain tuples: numba takes over a named one ten times more slowly.
+    `classes` (n,) receives each reading's class; `sequence` is the number of the last posting. Returns how many of the block are folded: fewer than all where the buffers
+    might have no room for what the next leads to.
     """
-    usage_rows, used = np.empty(ROWS_AT_FIRST, USAGE), 0
-    posting_rows, posted = np.zeros(ROWS_AT_FIRST, POSTING), 0
-    held_rows, held = np.zeros(16, QUARANTINED), 0
-    events, noted = np.empty(16, EVENT), 0
-    for i in range(len(block.meter)):
-        number, time, register = block.meter[i], block.time[i], block.register[i]
-        row = row_of(number, tables.slots, tables.meter_terms)
-        if row < 0:
-            classes[i] = UNKNOWN_METER
-            events, noted = add_event(events, noted, HELD, held, 0, 0, time, 0)
-            held_rows, held = quarantine(held_rows, held, number, time, register, -1, UNKNOWN_METER)
-            continue
-        meter, term = tables.meters[row], tables.meter_terms[row]
-        account = tables.accounts[term.account]
-        metering = classify(meter, term, account, time, register, now)
-        metering = OUT_OF_RANGE if metering in (NORMAL, ROLLOVER) and is_full(term, tables.counters) else metering
-        classes[i] = metering
-        if metering in (LATE, DUPLICATE):
-            if metering == LATE and take_earlier_time(meter, time, register):
-                tables.dirty_meters[row] = 1
-            continue
-        tables.dirty_meters[row] = 1
-        if metering >= DECREASE:
-            events, noted = add_event(events, noted, HELD, held, 0, 0, time, 0)
-            held_rows, held = quarantine(held_rows, held, number, time, register, meter.register, metering)
-            hold(meter, register, metering)
-            if observe(meter, at_or(block.power, i, 0), at_or(block.status, i, -1)):
-                events, noted = add_event(events, noted, SEEN, row, 0, 0, time, 0)
-            continue
-        usage = usage_of(meter, term, register, metering)
-        if usage > 0:
-            usage_rows, used, posting_rows, posted = settle_interval(
-                meter,
-                term,
-                account,
-                tables.counters,
-                time,
-                usage,
-                prices,
-                usage_rows,
-                used,
-                posting_rows,
-                posted,
-                sequence,
-            )
-            for counter in range(term.counter, term.counter + 2 * term.brackets):
-                tables.dirty_counters[counter] = 1
-            totals[term.commodity] += usage
-            meter.total += usage
-            tables.dirty_accounts[term.account] = 1
-            before = account.level
-            if judge(account, tables.account_terms[term.account], time):
-                events, noted = add_event(
-                    events, noted, LEVEL, term.account, before, account.level, time, account.balance
-                )
-        if meter.held:
-            meter.held = 0
-            meter.suspect = -1
-            events, noted = add_event(events, noted, RELEASED, row, 0, 0, time, 0)
-        believe(meter, time, register)
-        if observe(meter, at_or(block.power, i, 0), at_or(block.status, i, -1)):
-            events, noted = add_event(events, noted, SEEN, row, 0, 0, time, 0)
-    return usage_rows[:used], posting_rows[:posted], held_rows[:held], events[:noted]
+    block, tables, prices, output = Columns(*columns), Tables(*rows), Prices(*timeline), Output(*buffers)
+    for i in range(begin, len(block.meter)):
+        if not fold_reading(i, block, tables, prices, output, classes, now, sequence):
+            return i
+    return len(block.meter)
 
 
-@compiled
+@allocating
 def repeats_due(accounts: Rows, terms: Rows, dirty: Ints, now: int) -> Rows:
     """Count and note the level alarms that are due to be repeated at `now`. Returns REPEAT events in account order."""
-    events, noted = np.empty(16, EVENT), 0
+    events, noted = np.empty(len(accounts), EVENT), 0
     for row in range(len(accounts)):
         account = accounts[row]
         if repeat_is_due(account, terms[row], now):
             account.repeats += 1
             account.alarmed_at = now
             dirty[row] = 1
-            events, noted = add_event(events, noted, REPEAT, row, account.level, account.repeats, now, account.balance)
+            write_event(events[noted], REPEAT, row, account.level, account.repeats, now, account.balance)
+            noted += 1
     return events[:noted]

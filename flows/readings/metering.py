@@ -85,6 +85,17 @@ def classify(meter: Row, term: Row, account: Row, time: int, register: int, now:
     return NORMAL if possible and not held else JUMP
 
 
+@compiled
+def believable_span(times: Ints, latest: int) -> tuple[int, int]:
+    """The earliest and the latest of the times, ms UTC, that are after 1970 and not after `latest`; (0, 0) where none is."""
+    first, last = 0, 0
+    for time in times:
+        if 0 < time <= latest:
+            first = time if first == 0 else min(first, time)
+            last = max(last, time)
+    return first, last
+
+
 def slots_for(numbers: NDArray[np.int64]) -> NDArray[np.int32]:
     """An open-addressing table, at most half full, from meter number to row."""
     slots = np.full(1 << max(4, (2 * len(numbers)).bit_length()), -1, np.int32)

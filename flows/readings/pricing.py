@@ -11,7 +11,7 @@ from typing import NamedTuple
 from domain.state import Rows
 from domain.units import HOUR_MS, MONEY_MAX_MICROS, PICOS_PER_MICRO
 from flows.readings.compiled import Ints, Row, compiled
-from flows.readings.settling import charge, cost_of, spread
+from flows.readings.settling import cost_of
 
 
 class Prices(NamedTuple):
@@ -34,6 +34,13 @@ def segment_at(plan: int, time: int, prices: Prices) -> int:
     while prices.segments[index + 1].start <= time:
         index += 1
     return index
+
+
+@compiled
+def segments_between(plan: int, start: int, end: int, prices: Prices) -> tuple[int, int]:
+    """Indexes of the first and the last segment that [start, end) touches."""
+    first = segment_at(plan, start, prices)
+    return first, first if end <= prices.segments[first + 1].start else segment_at(plan, end - 1, prices)
 
 
 @compiled
@@ -119,22 +126,3 @@ def is_full(term: Row, counters: Rows) -> bool:
         if abs(counters[row].micros) > MONEY_MAX_MICROS or counters[row].used > MONEY_MAX_MICROS:
             return True
     return False
-
-
-@compiled
-def price_interval(term: Row, account: Row, counters: Rows, start: int, end: int, usage: int, prices: Prices) -> int:
-    """Charge the wallet for the usage of [start, end), and nothing else. Returns the number of pieces."""
-    index = segment_at(term.plan, start, prices)
-    done, pieces = 0, 0
-    while done < usage:
-        segment = prices.segments[index]
-        index += 1
-        edge = min(prices.segments[index].start, end)
-        until = usage if edge == end else spread(usage, edge - start, end - start)
-        if until == done:
-            continue
-        micros, picos = price_piece(term, counters, segment, until - done, prices)
-        charge(account, micros, picos)
-        pieces += 1
-        done = until
-    return pieces

@@ -8,7 +8,7 @@ import numpy as np
 
 from domain.state import Rows
 from domain.words import Watched
-from flows.readings.compiled import Ints, Row, compiled
+from flows.readings.compiled import Ints, Row, allocating, compiled
 from flows.readings.windows import month_of
 
 CHANGED = np.dtype((np.record, [("row", "<u4"), ("before", "<u2"), ("after", "<u2")]))
@@ -73,7 +73,7 @@ def bits_of(watch: Row, meter: Row, now: int, today: int) -> int:
     return bits
 
 
-@compiled
+@allocating
 def look(watches: Rows, dirty: Ints, meters: Rows, terms: Rows, now: int, today: Ints, minute: Ints) -> Rows:
     """Look at every watched meter. `today`, `minute`: local day number and minute of the day of each plan's zone.
 

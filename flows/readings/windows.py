@@ -6,37 +6,23 @@ closed window is a usage row; a closed day is a posting. Should energy come late
 is a further row: rows of the same key add up.
 """
 
-import numpy as np
-
-from domain.effects import POSTING, USAGE
 from domain.state import Rows
 from domain.units import HOUR_MS, MINUTE_MS, PICOS_PER_MICRO
 from domain.words import Ledger
-from flows.readings.compiled import Ints, Row, compiled
+from flows.readings.compiled import Ints, Row, allocating, compiled
+from flows.readings.output import POSTING_ROWS, USAGE_ROWS, Output, next_row, output_within
 
 LATENESS_MS = HOUR_MS
 """How long after its end an hour or day of a silent meter is closed by a tick."""
 
 CUSTOMER = int(Ledger.CUSTOMER)
 REVENUE_FIRST = int(Ledger.REVENUE_ELECTRICITY)
-ROWS_AT_FIRST = 1024
 
 
 @compiled
-def room_for_one(rows: Rows, used: int) -> Rows:
-    """The buffer, doubled when it is full."""
-    if used < len(rows):
-        return rows
-    larger = np.empty(2 * len(rows), rows.dtype)
-    larger[: len(rows)] = rows
-    return larger
-
-
-@compiled
-def close_window(meter: Row, number: int, rows: Rows, used: int) -> tuple[Rows, int]:
-    """Write the open window as a usage row and empty it. Returns (rows, used)."""
-    rows = room_for_one(rows, used)
-    row = rows[used]
+def close_window(meter: Row, number: int, output: Output) -> None:
+    """Write the open window as a usage row and empty it."""
+    row = output.usage[next_row(output.used, USAGE_ROWS)]
     row.meter = number
     row.start = meter.window_start
     row.day = meter.day
@@ -50,7 +36,6 @@ def close_window(meter: Row, number: int, rows: Rows, used: int) -> tuple[Rows, 
     meter.window_usage = 0
     meter.window_cost = 0
     meter.window_picos = 0
-    return rows, used + 1
 
 
 @compiled
@@ -76,15 +61,14 @@ def add_to_month(meter: Row) -> None:
 
 
 @compiled
-def close_day(meter: Row, term: Row, at: int, rows: Rows, used: int, sequence: int) -> tuple[Rows, int]:
-    """Post the open day's whole micros; the rest of less than a micro goes on to the next day. Returns (rows, used)."""
+def close_day(meter: Row, term: Row, at: int, output: Output, sequence: int) -> None:
+    """Post the open day's whole micros; the rest of less than a micro goes on to the next day."""
     amount = meter.day_cost
     if amount != 0:
-        rows = room_for_one(rows, used)
-        row = rows[used]
+        posted = next_row(output.used, POSTING_ROWS)
+        row = output.postings[posted]
         revenue = REVENUE_FIRST + term.commodity
-        used += 1
-        row.sequence = sequence + used
+        row.sequence = sequence + posted + 1
         row.at = at
         row.account = term.account
         row.debit = CUSTOMER if amount > 0 else revenue
@@ -97,7 +81,6 @@ def close_day(meter: Row, term: Row, at: int, rows: Rows, used: int, sequence: i
     meter.day = -1
     meter.day_cost = 0
     meter.day_usage = 0
-    return rows, used
 
 
 @compiled
@@ -123,7 +106,7 @@ def add_piece(meter: Row, segment: Row, usage: int, micros: int, picos: int, est
         meter.day_cost += 1
 
 
-@compiled
+@allocating
 def close_overdue(
     meters: Rows, terms: Rows, dirty: Ints, now: int, local_day: Ints, sequence: int
 ) -> tuple[Rows, Rows]:
@@ -131,16 +114,15 @@ def close_overdue(
 
     Returns (usage rows, posting rows), both in the order of the meters.
     """
-    usage_rows, used = np.empty(ROWS_AT_FIRST, USAGE), 0
-    posting_rows, posted = np.zeros(ROWS_AT_FIRST, POSTING), 0
+    output = output_within(len(meters))
     overdue_start = (now - HOUR_MS - LATENESS_MS) // MINUTE_MS
     for row in range(len(meters)):
         meter, term = meters[row], terms[row]
         day_is_over = meter.day >= 0 and meter.day < local_day[term.plan]
         if meter.window_start >= 0 and (day_is_over or meter.window_start <= overdue_start):
-            usage_rows, used = close_window(meter, term.number, usage_rows, used)
+            close_window(meter, term.number, output)
             dirty[row] = 1
         if day_is_over:
-            posting_rows, posted = close_day(meter, term, now, posting_rows, posted, sequence)
+            close_day(meter, term, now, output, sequence)
             dirty[row] = 1
-    return usage_rows[:used], posting_rows[:posted]
+    return output.usage[: output.used[USAGE_ROWS]], output.postings[: output.used[POSTING_ROWS]]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from domain.facts import AccountOpened, AlarmTerms, MeterInstalled, RechargeOrdered, TariffPublished
 from domain.state import ACCOUNT
 from domain.units import (
+    DAY_MS,
     HOUR_MS,
     MONEY_MAX_MICROS,
     ORDER_MAX_MICROS,
@@ -26,6 +27,7 @@ from domain.units import (
 from domain.words import Commodity, Metering
 from flows.machine import fold
 from flows.readings.metering import LATEST_MS, row_of, slots_for
+from flows.readings.output import ROWS_AT_FIRST
 from flows.readings.settling import charge, cost_of, spread
 from flows.state import ShardState
 
@@ -155,6 +157,33 @@ def test_at_the_bounds_nothing_leaves_64_bits():
     assert int(account.balance) * PICOS_PER_MICRO + int(account.balance_picos) == (
         ORDER_MAX_MICROS * PICOS_PER_MICRO - spent
     )
+
+
+def test_a_reading_that_needs_more_room_than_there_is_counts_once():
+    """A meter that comes back after forty days closes a thousand hours; the buffers grow, and nothing is settled twice."""
+    facts = [fact for _, fact in extremes()[:2]]
+    facts += [
+        RechargeOrdered(at=START, id=order_text(START, 4), account="a", amount_micros=10**15, currency="CNY"),
+        MeterInstalled(
+            at=START, id=order_text(START, 3), meter=7, account="a", commodity=Commodity.ELECTRICITY, tariff="dear",
+            modulus=0, rated_per_hour=10**6, opening_register=0,
+        ),
+        readings((7, START + 40 * DAY_MS, 960_000), (8, START, 1), (7, START + 41 * DAY_MS, 984_000)),
+    ]  # fmt: skip
+
+    state, effects = fold(ShardState(0), [((1 + n, 0), fact) for n, fact in enumerate(facts)])
+
+    told = effects[-1]
+    assert [Metering(int(each)) for each in told.classes] == [
+        Metering.NORMAL,
+        Metering.UNKNOWN_METER,
+        Metering.NORMAL,
+    ]
+    assert len(told.usage) > ROWS_AT_FIRST
+    assert int(told.usage["usage"].sum()) + int(state.meters.rows["window_usage"].sum()) == 984_000
+    assert len(told.quarantined) == 1
+    assert (state.header.classes[Metering.NORMAL], state.header.classes[Metering.UNKNOWN_METER]) == (2, 1)
+    assert state.header.usage == (984_000, 0)
 
 
 def digest() -> str:

@@ -9,10 +9,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.state import ACCOUNT, COUNTER, METER_TERMS
+from domain.state import ACCOUNT, COUNTER, METER, METER_TERMS
 from domain.units import PICOS_PER_MICRO
 from flows.machine import prices_of
-from flows.readings.pricing import counter_row, price_interval
+from flows.readings.kernel import settle_interval
+from flows.readings.output import emptied, output_of
+from flows.readings.pricing import counter_row, segments_between
 from tariffs.levels import thresholds
 from tariffs.rating import Counter, cost_of
 from tariffs.timeline import compile_timeline
@@ -29,6 +31,8 @@ class Wallet:
     def __init__(self, plan, span):
         brackets = len(thresholds(plan))
         self.prices = prices_of(compile_timeline([plan], *span))
+        self.meter, self.output = np.zeros(1, METER)[0], output_of(4096)
+        self.meter.window_start = self.meter.day = -1
         self.account, self.counters = np.zeros(1, ACCOUNT)[0], np.zeros(2 * brackets, COUNTER)
         self.counters["period"] = -1
         self.term = np.zeros(1, METER_TERMS)[0]
@@ -37,7 +41,11 @@ class Wallet:
     def charge(self, start, end, usage):
         """Picos taken for an interval."""
         before = self.balance
-        price_interval(self.term, self.account, self.counters, start, end, usage, self.prices)
+        if usage > 0:
+            self.meter.time = start
+            segments = segments_between(0, start, end, self.prices)
+            rows = self.meter, self.term, self.account, self.counters
+            settle_interval(*rows, segments, end, usage, self.prices, emptied(self.output), 0)
         return before - self.balance
 
     @property
