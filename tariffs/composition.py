@@ -60,6 +60,11 @@ class _Source:
     def __init__(self, name: str, parts: list[tuple[Path, Any]], part: Any) -> None:
         self.name, self.parts, self.part = name, parts, part
 
+    @property
+    def is_top(self) -> bool:
+        """Whether the price stands at the top of the version. A `[[component]]` may be called energy too, where none does."""
+        return self.parts[-1][0] == ()
+
     def first(self, *keys: str) -> tuple[Path, Any]:
         """The first value that is given for any of the keys, and its path; None where there is none."""
         for path, part in self.parts:
@@ -100,7 +105,7 @@ def _sources(version: "VersionPart", season: "SeasonPart | None") -> Iterator[_S
 
 def _component(version: "VersionPart", source: _Source) -> Component:
     part = source.part
-    if source.name == ENERGY:
+    if source.is_top:
         return Component(ENERGY, _ENERGY_TITLE, part.factor or Fraction(1), rule_of(version.round.line))
     title: TitlePart = part.title
     return Component(
@@ -122,7 +127,7 @@ def _tables(
         mistakes.append((price_at[:-1], "a price, prices by band, or schedules", None))
         return []
     adders_at, adders = source.first("adders")
-    convert = _Conversion(version, season, source, adders or (0,), source.name == ENERGY or source.part.floats)
+    convert = _Conversion(version, season, source, adders or (0,), source.is_top or source.part.floats)
     if schedules and (given is None or given in (source.part.price, source.part.prices)):
         for place, beside in ((price_at, given), (adders_at, adders)):
             if beside is not None:
@@ -154,7 +159,7 @@ def _tiers_of(
 ) -> int | None:
     """In how many tiers a component is priced; None where its tables do not fit its limits."""
     counts = {len(row) for _, given in tables if given is not None for row in _rows(given)} - {1}
-    if not counts and source.name != ENERGY and source.first("limits")[1]:
+    if not counts and not source.is_top and source.first("limits")[1]:
         mistakes.append((source.first("limits")[0], "prices by tier where there are limits", None))
     if counts and (version.tiers is None or counts != {len(limits) + 1}):
         for place, given in tables:
@@ -187,7 +192,7 @@ def _limits(
     version: "VersionPart", season: "SeasonPart | None", source: _Source
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The tier limits of a component and what a further person adds to each."""
-    if source.name != ENERGY and source.first("limits")[1] is not None:
+    if not source.is_top and source.first("limits")[1] is not None:
         return tuple(source.first("limits")[1]), ()
     shared = version.tiers.limits if version.tiers else []
     limits = season.limits if season is not None and season.limits is not None else shared
@@ -270,7 +275,7 @@ def _round_sums(
 
 
 def _round_column(rule: Rounding, sources: list[_Source], tables: list[_Table], mistakes: list[Found]) -> None:
-    carrier = next((n for n, source in enumerate(sources) if source.name == ENERGY or source.part.floats), 0)
+    carrier = next((n for n, source in enumerate(sources) if source.is_top or source.part.floats), 0)
     target = tables[carrier]
     others = [table for n, table in enumerate(tables) if n != carrier]
     ladders = {table.limits: table.adds for table in (target, *others) if table.limits}

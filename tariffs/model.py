@@ -350,7 +350,7 @@ def _name_mistakes(version: VersionPart) -> Iterator[Found]:
             elif name in of[:place]:
                 yield (*path, "of", place), "each line once", name
         seen.add(line.name)
-    components = {ENERGY, *(part.name for part in version.component)}
+    components = {part.name for part in version.component}
     for index, season in enumerate(version.season):
         if season.name in {other.name for other in version.season[:index]}:
             yield ("season", index, "name"), "a name that no other season of this version has", season.name

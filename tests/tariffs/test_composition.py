@@ -270,6 +270,37 @@ limits = ["200"]
 )
 
 
+def test_a_component_may_be_called_energy_and_keeps_what_it_states() -> None:
+    """Without a price at the top, a component of that name has its own title, rounding, limits and season."""
+    text = """
+[version.tiers]
+cycle = "month"
+limits = ["100"]
+[[version.component]]
+name = "energy"
+title = { zh = "电量电费", en = "Use" }
+price = ["0.5", "0.6"]
+limits = ["50"]
+round = { step = "1", mode = "down" }
+usage_round = { step = "0.1", mode = "up" }
+[[version.season]]
+name = "summer"
+months = [7]
+[[version.season.component]]
+name = "energy"
+price = ["0.7", "0.8"]
+"""
+    tariff = load_tariff(HEAD + text)
+    (component,) = tariff.versions[0].components
+    summer, rest = (season.rates[0][0] for season in tariff.versions[0].seasons)
+
+    assert (component.id, component.title["en"]) == ("energy", "Use")
+    assert component.rounding == Rounding(Fraction(1), RoundingMode.DOWN)
+    assert component.usage_rounding == Rounding(Fraction(1, 10), RoundingMode.UP)
+    assert (summer.limits, summer.prices) == ((50_000,), nanos(("0.7", "0.8")))
+    assert (rest.limits, rest.prices) == ((50_000,), nanos(("0.5", "0.6")))
+
+
 def test_a_season_changes_what_it_names_and_nothing_else() -> None:
     """Ratios, limits, week and a component in summer, a price in winter; the version's own tables for other days."""
     tariff = load_tariff(HEAD + SEASONS)
@@ -479,7 +510,7 @@ MISTAKES = [
     ),
     (
         PRICED + '[[version.season]]\nname = "s"\nmonths = [1]\n[[version.season.component]]\nname = "net"\n',
-        "line 16: version[0].season[0].component[0].name: found 'net'; expected a component of this version: energy",
+        "line 16: version[0].season[0].component[0].name: found 'net'; expected a component of this version: none",
     ),
     (
         '[[version.component]]\nname = "net"\n'
