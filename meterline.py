@@ -14,8 +14,11 @@ COMMANDS = {
     "serve": "commands.serve",
     "simulate": "commands.simulate",
     "import": "commands.import_",
+    "tariff": "commands.tariff",
     "bench": "commands.bench",
 }
+_GROUPS = {"tariff", "bench"}
+"""Commands that have sub-commands."""
 _HELP = """Prepaid electricity and water, as a stream: meters in, exact balances, alarms and switched relays out.
 
 Begin with `meterline demo`: a street of simulated meters on prepaid credit. With meters of your own, write a site file
@@ -29,7 +32,7 @@ def app_of(names: list[str]) -> typer.Typer:
     app.callback()(lambda: None)
     for name in names:
         module = import_module(COMMANDS[name])
-        if name == "bench":
+        if name in _GROUPS:
             app.add_typer(module.app, name=name)
         else:
             app.command(name)(getattr(module, module.__name__.rpartition(".")[2]))

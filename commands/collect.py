@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of, failed, refused, store_url
+from commands.endings import failed, refused
+from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of, store_url
 from connectors.clock import EventClock
 from connectors.files.site import Site, load_site
 from connectors.modbus.collector import collect as collect_site

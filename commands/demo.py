@@ -20,9 +20,9 @@ from commands.collect import site_of
 from commands.demo_check import audited, streamed_count, verified, wanted
 from commands.demo_screen import Display, Look, look
 from commands.demo_street import Tenants, first_payments, free_ports, site_text
+from commands.endings import failed, refused
 from commands.running import Running
 from commands.settle import prepare_kernel
-from commands.shared import failed, refused
 from commands.up import check_port, stop_on_signals
 from connectors.clock import EventClock
 from connectors.modbus.street.door import ask

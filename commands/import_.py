@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from commands.endings import failed, refused
 from commands.import_meters import Importer, ImportReport, known_meters, named_meters
 from commands.settle import prepare_kernel
-from commands.shared import DATA_DEFAULT, DataOption, failed, refused
+from commands.shared import DATA_DEFAULT, DataOption
 from connectors.files.readings import ImportOptions, ImportPlan, ImportProblem, load_options, plan_import, read_chunks
 from connectors.redis.errors import StoreError
 from connectors.redis.server import EmbeddedServer, ServerError, access_of

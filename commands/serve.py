@@ -11,7 +11,8 @@ import uvicorn
 from api.app import create_app
 from api.security import WeakSecretError, check_secret
 from api.settings import ApiSettings
-from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of, failed, refused, store_url
+from commands.endings import failed, refused
+from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of, store_url
 from connectors.redis.errors import StoreError
 from connectors.redis.live import LiveStore
 

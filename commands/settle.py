@@ -6,7 +6,8 @@ import typer
 from bytewax.errors import BytewaxRuntimeError
 from bytewax.run import cli_main
 
-from commands.shared import DATA_DEFAULT, DataOption, failed, store_url
+from commands.endings import failed
+from commands.shared import DATA_DEFAULT, DataOption, store_url
 from connectors.redis.errors import StoreError
 from connectors.redis.store import Store
 from flows.machine import warm_up

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from commands.endings import refused
 from connectors.clock import REAL_TIME, EventClock
 from connectors.redis.errors import StoreError
 from connectors.redis.server import access_of
@@ -30,15 +31,3 @@ def clock_of(text: str) -> EventClock:
         return EventClock.from_text(text) if text else REAL_TIME
     except ValueError as error:
         raise refused(str(error)) from None
-
-
-def refused(message: str) -> typer.Exit:
-    """Say what is wrong with the input; the exit (code 2) is for the caller to raise."""
-    typer.echo(message, err=True)
-    return typer.Exit(2)
-
-
-def failed(message: str) -> typer.Exit:
-    """Say what went wrong while running; the exit (code 1) is for the caller to raise."""
-    typer.echo(message, err=True)
-    return typer.Exit(1)

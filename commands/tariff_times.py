@@ -1,7 +1,7 @@
 """Times as people write them, read into instants: with an offset, or local in a zone whose clocks change.
 
-A local hour that clocks repeat in autumn is told apart by the order of the lines: once the clock goes back, what follows is
-the second of the two. A local time that clocks skip in spring is refused.
+A local hour that clocks repeat in autumn is told apart by the order of the lines: once the clock does not go on, what follows
+is the second of the two. A local time that clocks skip in spring is refused.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -93,7 +93,8 @@ def _resolved(clock: NDArray[np.int64], texts: pl.Series, zone_name: str) -> NDA
         )
     era = early.copy()
     repeated = np.flatnonzero(early < late)
-    back = np.concatenate([[False], np.diff(clock) < 0])
+    # Where the hour has one line, or Lord Howe's half-hour, the clock is back where it was.
+    back = np.concatenate([[False], np.diff(clock) <= 0])
     for change in np.unique(early[repeated]):
         rows = repeated[early[repeated] == change]
         # The line at which the clock goes back, and those after it, are in the later era.

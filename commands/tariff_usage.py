@@ -4,6 +4,8 @@ Numbers are read as text and become whole Wh or litres without a float between. 
 what to do about it: a bill that was made of a guess would look like any other.
 """
 
+import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,8 @@ COMMODITY_OF = {"kwh": Commodity.ELECTRICITY, "wh": Commodity.ELECTRICITY, "็”ต้
 _NUMBER = r"^([+-]?)(\d{1,12})(?:\.(\d*))?$"
 _FINE = 9
 """Decimals that are kept while rounding: more than any meter has."""
+_FLOAT_MAX = 1e9
+"""More than any interval's use in any unit, and far from where a float has no decimals left."""
 _MONTH_DAYS = (28, 31)
 
 
@@ -49,12 +53,11 @@ class UsageFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            table = pl.read_csv(
-                path, infer_schema=False, truncate_ragged_lines=True, encoding="utf8-lossy", row_index_name="row"
-            )
+            table = pl.read_csv(path, infer_schema=False, encoding="utf8-lossy", row_index_name="row")
         except pl.exceptions.NoDataError:
             raise self.problem(1, "nothing", "a header such as time,usage and a line for each interval") from None
         except pl.exceptions.PolarsError as error:
+            self._refuse_longer_line()
             raise self.problem(0, str(error).splitlines()[0], "a CSV file with commas") from None
         table.columns = ["row", *(name.strip().lstrip("\ufeff") for name in table.columns[1:])]
         blank = pl.all_horizontal(pl.exclude("row").is_null())
@@ -66,8 +69,20 @@ class UsageFile:
         return UsageProblem(f"{where}: found {found}; expected {expected}")
 
     def at(self, index: int, found: str, expected: str) -> UsageProblem:
-        """What to raise about a row of the table."""
-        return self.problem(int(self._table["row"][index]) + 2, found, expected)
+        """What to raise about a row of the table. Text in quotes may have made earlier rows longer than a line."""
+        earlier = self._table[:index].select(pl.exclude("row").str.count_matches("\n").sum())
+        further = sum(count or 0 for count in earlier.row(0))
+        return self.problem(int(self._table["row"][index]) + 2 + further, found, expected)
+
+    def _refuse_longer_line(self) -> None:
+        """Raise UsageProblem for a line with more values than the header: one too many may be half of a decimal number."""
+        with self._path.open(encoding="utf-8", errors="replace", newline="") as file:
+            lines = csv.reader(file)
+            width = len(next(lines, []))
+            for values in lines:
+                if len(values) > width:
+                    expected = f"{width}, as in the header; with a point in decimal numbers, as in 0.250"
+                    raise self.problem(lines.line_num, f"{len(values)} values", expected)
 
     def series(self, commodity: Commodity, zone_name: str, *, stamp: str, rounds: bool) -> Series:
         """Usage over time. `stamp`: times stand at the `start` or the `end` of what was used. Raises UsageProblem."""
@@ -141,9 +156,12 @@ class UsageFile:
         values = []
         for index, each in enumerate(text.to_list()):
             try:
-                values.append(f"{float(each):.{_FINE}f}" if bad[index] else each)
+                number = float(each) if bad[index] else 0.0
             except ValueError:
-                raise self.at(index, repr(each), "a decimal number such as 0.250") from None
+                number = math.nan
+            if not abs(number) < _FLOAT_MAX:
+                raise self.at(index, repr(each), "a decimal number such as 0.250")
+            values.append(f"{number:.{_FINE}f}" if bad[index] else each)
         self._table = self._table.with_columns(pl.Series(column.name, values))
         return self._numbers(column, rounds=True)
 

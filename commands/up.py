@@ -12,8 +12,9 @@ import typer
 
 from api.security import WeakSecretError, check_secret
 from commands.collect import site_of
+from commands.endings import failed, refused
 from commands.running import Running
-from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of, failed, refused
+from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of
 from connectors.redis.errors import StoreError
 from domain.ids import SHARDS_DEFAULT
 

@@ -53,6 +53,11 @@ def price_nanos(text: str) -> int:
     return _scaled(text, 9, "price")
 
 
+def quantity_thousandths(text: str) -> int:
+    """Wh in a decimal string of kWh, or litres in one of m³. Raises ValueError for more than 3 decimals or no number."""
+    return _scaled(text, 3, "quantity")
+
+
 def _decimal_text(value: int, decimals: int, shown: int) -> str:
     sign, value = ("-", -value) if value < 0 else ("", value)
     whole, fraction = divmod(value, 10**decimals)

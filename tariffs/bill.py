@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from domain.words import Commodity
 from tariffs.charges import Line, Measured, Term, charge_lines
 from tariffs.levels import thresholds
-from tariffs.series import Series, counted, pieces
+from tariffs.series import Series, pieces
 from tariffs.spans import Span, local_date, spans, version_of
 from tariffs.tariff import Component, Plan, Title
 from tariffs.timeline import Ruling, Timeline, compile_timeline
@@ -96,24 +96,31 @@ class _Priced:
         self.series = series
         self.timeline: Timeline = compile_timeline([plan], begin, end, billed_days)
         self.pieces = pieces(self.timeline, 0, series, used)
-        self.after = counted(self.pieces, used) + self.pieces["usage"]
+        # Columns of their own: a search in a field of `pieces` would copy it first, for every line of every bill.
+        self._starts, self._ends = self.pieces["start"].copy(), self.pieces["end"].copy()
+        # Pieces are in order of time, so those of a period follow one another.
+        period = self.pieces["period"]
+        self._period_begins = np.flatnonzero(np.diff(period, prepend=period[:1] - 1))
+        self._period_ends = np.append(self._period_begins[1:], len(period))
+
+    def inside(self, from_ms: int, until_ms: int) -> NDArray[np.void]:
+        """The pieces of [from_ms, until_ms), at whose ends the series is cut."""
+        first, last = np.searchsorted(self._starts, from_ms), np.searchsorted(self._ends, until_ms, side="right")
+        found: NDArray[np.void] = self.pieces[first:last]
+        return found
 
     def brackets(self, until_ms: int) -> dict[int, int]:
         """By tier period: the bracket that its use until then has reached."""
-        past = self.pieces["end"] <= until_ms
-        found = {}
-        for period in np.unique(self.pieces["period"][past]).tolist():
-            last = np.flatnonzero(past & (self.pieces["period"] == period))[-1]
-            rate, level = int(self.pieces["rate"][last]), int(self.pieces["level"][last])
-            found[period] = int(self.timeline.bracket[rate, level])
-        return found
+        count = int(np.searchsorted(self._ends, until_ms, side="right"))
+        last = np.minimum(self._period_ends[self._period_begins < count], count) - 1
+        at = self.pieces[last]
+        return dict(zip(at["period"].tolist(), self.timeline.bracket[at["rate"], at["level"]].tolist(), strict=True))
 
 
 def _bill(plan: Plan, priced: _Priced, parts: list[Span]) -> Bill:
     first, last = parts[0], parts[-1]
     begin, end = first.from_ms, last.until_ms
-    inside = (priced.pieces["start"] >= begin) & (priced.pieces["end"] <= end)
-    usage = int(priced.pieces["usage"][inside].sum())
+    usage = int(priced.inside(begin, end)["usage"].sum())
     lines: list[Line] = []
     for part in parts:
         version, stage = version_of(plan, part), plan[part.stage]
@@ -145,10 +152,8 @@ def _bill(plan: Plan, priced: _Priced, parts: list[Span]) -> Bill:
 
 def _energy_line(priced: _Priced, part: Span, index: int, component: Component, since: date | None) -> Line:
     """The line of a component in a span: a term for each band, tier and price, and corrections of earlier usage."""
-    found = priced.pieces
-    inside = (found["start"] >= part.from_ms) & (found["end"] <= part.until_ms)
     now = priced.brackets(part.until_ms)
-    terms = list(_terms(priced, found[inside], index, component, now))
+    terms = list(_terms(priced, priced.inside(part.from_ms, part.until_ms), index, component, now))
     if priced.timeline.prices.shape[2] > 1:
         terms += _corrections(priced, part, index, component, now)
     terms += _rounded_up(terms, component)

@@ -13,6 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tariffs.urdb_periods import MONTHS, Months, months_of
+from tariffs.urdb_shape import shape_mistakes
 from tariffs.urdb_text import tariff_text
 from tariffs.zones import zone
 
@@ -100,6 +101,8 @@ def import_record(record: Record, zone_name: str, currency: str = "USD", tariff:
 
     Raises ImportRefusedError with every reason why its price cannot be stated, ValueError for an unknown zone.
     """
+    if mistakes := list(shape_mistakes(record)):
+        raise ImportRefusedError(*mistakes)
     making = _Making(record)
     begins = _begins(making, zone_name)
     months = months_of(record, making.refuse)
