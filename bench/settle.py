@@ -4,8 +4,6 @@ What is measured is the work of `meterline settle` on a log that already holds t
 are settled one after the other by one process; the server writes and syncs on the other core.
 """
 
-import os
-import platform
 import tempfile
 import time
 from dataclasses import dataclass
@@ -13,23 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ulid import ULID
 
+from bench.scene import SWEEP_MS, T0, machine, opened, order
 from connectors.redis.server import EmbeddedServer
 from connectors.redis.store import Store
-from domain.facts import AccountOpened, Fact, MeterInstalled, ReadingBlock, RechargeOrdered, TariffPublished
+from domain.facts import Fact, ReadingBlock, TariffPublished
 from domain.ids import EntryId, shard_of
-from domain.units import MINUTE_MS
-from domain.words import Commodity
 from flows.machine import warm_up
 from flows.settle import Batch, fold_batch
 from flows.state import ShardState
 from tariffs.loader import catalogue
 
-T0 = 1_767_225_600_000
 BLOCK = 12_500
-SWEEP_MS = 15 * MINUTE_MS
 TARIFF = "demo-electricity"
+RECHARGE = 1_000
+"""Units of money."""
 
 
 @dataclass
@@ -58,31 +54,16 @@ def run(meters: int, sweeps: int, block: int, blocks_at_once: int) -> dict[str, 
 def _open(store: Store, meters: int) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
     """Accounts with one meter each; returns the meter numbers of each shard, and settles all that."""
     numbers: list[list[int]] = [[] for _ in range(store.shards)]
-    published = TariffPublished(at=T0, id=_id(), tariff=TARIFF, document=catalogue()[TARIFF])
+    published = TariffPublished(at=T0, id=order(), tariff=TARIFF, document=catalogue()[TARIFF])
     facts: list[tuple[int, Fact]] = [(shard, published) for shard in range(store.shards)]
     for number in range(1, meters + 1):
-        account = f"bench-{number}"
-        shard = shard_of(account, store.shards)
+        shard = shard_of(f"bench-{number}", store.shards)
         numbers[shard].append(number)
-        facts += [
-            (shard, AccountOpened(at=T0, id=_id(), account=account, currency="CNY")),
-            (shard, RechargeOrdered(at=T0, id=_id(), account=account, amount_micros=10**9, currency="CNY")),
-            (
-                shard,
-                MeterInstalled(
-                    at=T0, id=_id(), meter=number, account=account, commodity=Commodity.ELECTRICITY, tariff=TARIFF,
-                    modulus=42_949_672_960, rated_per_hour=20_000, opening_register=0,
-                ),
-            ),
-        ]  # fmt: skip
+        facts += [(shard, fact) for fact in opened(number, TARIFF, RECHARGE)]
     for start in range(0, len(facts), 20_000):
         store.append_many(facts[start : start + 20_000])
     _settle_all(store, _loaded(store), 5_000, Spent())
     return [np.array(of_shard, np.int64) for of_shard in numbers]
-
-
-def _id() -> str:
-    return str(ULID.from_timestamp(T0 / 1000))
 
 
 def _append(store: Store, numbers: list[np.ndarray[Any, np.dtype[np.int64]]], sweeps: int, block: int) -> None:
@@ -114,8 +95,7 @@ def _settle(store: Store, meters: int, sweeps: int, block: int, blocks_at_once: 
         "read_s": round(spent.read, 3),
         "fold_s": round(spent.fold, 3),
         "commit_s": round(spent.commit, 3),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
+        **machine(),
     }
 
 

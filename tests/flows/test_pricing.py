@@ -15,6 +15,7 @@ from flows.machine import prices_of
 from flows.readings.kernel import settle_interval
 from flows.readings.output import emptied, output_of
 from flows.readings.pricing import counter_row, segments_between
+from tariffs.explain import Reading, explain
 from tariffs.levels import thresholds
 from tariffs.rating import Counter, cost_of
 from tariffs.timeline import compile_timeline
@@ -67,6 +68,27 @@ def test_the_compiled_loop_charges_what_the_slow_truth_does(data):
 
     for (start, end), usage in zip(pairwise(edges), usages, strict=True):
         assert wallet.charge(start, end, usage) == cost_of(plan, start, end, usage, counter).cost_picos
+
+
+@many
+@given(st.data())
+def test_an_explanation_adds_up_to_what_was_charged(data):
+    """What a customer is told, part by part and component by component, is what the compiled loop took, to the pico."""
+    span = data.draw(spans())
+    plan = data.draw(plans(span))
+    middle = data.draw(st.integers(*span))
+    edges = sorted({*span, middle})
+    wallet, counter, register = Wallet(plan, span), Counter(), 0
+
+    for start, end in pairwise(edges):
+        usage = data.draw(st.integers(0, 400_000))
+        told = explain(plan, Reading(start, register), Reading(end, register + usage), counter)
+        register += usage
+
+        parts = [sum(share.price_nanos for share in part.shares) * part.usage for part in told.parts]
+        assert [part.cost_picos for part in told.parts] == parts
+        assert sum(part.usage for part in told.parts) == usage
+        assert sum(parts) + told.correction_picos == told.cost_picos == wallet.charge(start, end, usage)
 
 
 @many
