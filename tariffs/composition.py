@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tariffs.model import SeasonPart, VersionPart
 
 ENERGY = "energy"
-_ENERGY_TITLE = {"zh": "电费", "en": "Energy"}
+_NO_TITLE: dict[str, str] = {}
+"""Of the component at the top of a version: the commodity names it."""
 
 Exact = dict[str, list[Fraction]]
 """Nanos by band and tier, not yet rounded."""
@@ -106,7 +107,7 @@ def _sources(version: "VersionPart", season: "SeasonPart | None") -> Iterator[_S
 def _component(version: "VersionPart", source: _Source) -> Component:
     part = source.part
     if source.is_top:
-        return Component(ENERGY, _ENERGY_TITLE, part.factor or Fraction(1), rule_of(version.round.line))
+        return Component(ENERGY, _NO_TITLE, part.factor or Fraction(1), rule_of(version.round.line))
     title: TitlePart = part.title
     return Component(
         part.name,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from fractions import Fraction
 from importlib.resources import files
@@ -32,6 +33,11 @@ from tariffs.tariff import (
 )
 from tariffs.values import rule_of, weekdays
 
+TOP_TITLE = {
+    Commodity.ELECTRICITY: {"zh": "电费", "en": "Energy"},
+    Commodity.WATER: {"zh": "水费", "en": "Water"},
+}
+"""What a bill calls the price at the top of a version."""
 _WATT_HOURS = 1000
 _HUNDRED = 100
 
@@ -45,13 +51,14 @@ def load_tariff(text: str, name: str = "tariff") -> Tariff:
     bands = _bands(part)
     placed = [(_from_ms(version.from_, part.zone), version) for version in part.version]
     latest = dict(placed)
-    versions = tuple(_version(from_ms, latest[from_ms], bands) for from_ms in sorted(latest))
+    commodity = Commodity[part.commodity.upper()]
+    versions = tuple(_version(from_ms, latest[from_ms], bands, commodity) for from_ms in sorted(latest))
     _check_levels(text, name, placed, versions)
     calendar = calendar_of(part.calendar, part.sealed_calendar, first_year(part))
     return Tariff(
         id=part.tariff,
         title=part.title.by_language(),
-        commodity=Commodity[part.commodity.upper()],
+        commodity=commodity,
         currency=part.currency,
         zone=part.zone,
         bands=bands,
@@ -101,13 +108,13 @@ def _check_levels(
             raise MistakesError(name, [Mistake(line, f"version[{index}]", str(count), expected)])
 
 
-def _version(from_ms: int, part: model.VersionPart, bands: tuple[str, ...]) -> Version:
+def _version(from_ms: int, part: model.VersionPart, bands: tuple[str, ...], commodity: Commodity) -> Version:
     made = [(season, compose(part, season)) for season in (*part.season, None)]
     return Version(
         from_ms=from_ms,
         seasons=tuple(_season(part, season, each, bands) for season, each in made),
         tiers=_tiers(part.tiers),
-        components=made[-1][1].components,
+        components=tuple(replace(each, title=each.title or TOP_TITLE[commodity]) for each in made[-1][1].components),
         charges=tuple(_charge(each, part, bands) for each in part.charge),
         line_rounding=rule_of(part.round.line),
         bill_rounding=rule_of(part.round.bill),

@@ -321,3 +321,11 @@ def test_the_guides_program_runs(capsys):
 def test_the_guide_has_examples():
     """A guide whose examples are not found would pass the test above."""
     assert len(EXAMPLES) >= 3
+
+
+@pytest.mark.parametrize(("tariff", "title"), [("beijing-residential", "电费"), ("beijing-residential-water", "水费")])
+def test_a_bill_of_water_does_not_speak_of_electricity(tariff, title):
+    """The price at the top of a version is called by what it buys."""
+    version = load_tariff(catalogue()[tariff]).versions[0]
+
+    assert version.components[0].title["zh"] == title
