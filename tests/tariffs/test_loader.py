@@ -310,12 +310,13 @@ def test_every_example_of_the_guide_loads(example):
     assert load_tariff(example).versions
 
 
-def test_the_guides_program_runs(capsys):
-    """The pieces that docs/tariffs.md prints are those of an evening in Shanghai."""
-    (program,) = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    exec(program, {})
+def test_the_guides_programs_run(capsys):
+    """What docs/tariffs.md prints are the pieces of an evening in Shanghai, and what 50.00 buys there in the second tier."""
+    programs = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    exec("".join(programs), {})
 
-    assert capsys.readouterr().out.splitlines()[0] == "peak 16 9872000000"
+    printed = capsys.readouterr().out.splitlines()
+    assert (printed[0], printed[-1].split(":")[0]) == ("peak 16 9872000000", "peak, tier 1")
 
 
 def test_the_guide_has_examples():
