@@ -27,10 +27,13 @@ ACCOUNT = np.dtype(
             ("tripped", "u1"),  # 1 from arrears and the whole overdraft until the reconnect amount is reached
             ("settled", "u1"),  # 1 once money has moved: only then is the account judged
             ("alarmed_at", "<i8"),  # ms UTC of the last raise or repeat
+            ("allowance", "<i8"),  # what is free and left in the month: micros, Wh or litres …
+            ("allowance_picos", "<i4"),  # … and the exact rest of micros
+            ("allowance_month", "<i4"),  # local month of it: 12 * year + month - 1; 0: none yet
         ],
     )
 )
-"""24 bytes, hot."""
+"""40 bytes, hot."""
 
 ACCOUNT_TERMS = np.dtype(
     (
@@ -45,10 +48,15 @@ ACCOUNT_TERMS = np.dtype(
             ("repeat_ms", "<i8"),
             ("repeat_max", "<i8"),
             ("overdraft", "<i8"),
+            ("allowance", "<i8"),  # facts.AllowanceSet: free each month …
+            ("allowance_from", "<i4"),  # … from this local day on
+            ("allowance_kind", "u1"),  # words.AllowanceKind
+            ("pad1", "u1"),
+            ("pad2", "<u2"),
         ],
     )
 )
-"""`facts.AlarmTerms` as a row."""
+"""`facts.AlarmTerms` as a row, and the allowance. 88 bytes."""
 
 METER = np.dtype(
     (
@@ -78,11 +86,16 @@ METER = np.dtype(
             ("moved_at", "<i8"),  # ms UTC of the last reading at which the register had moved
             ("month_usage", "<i8"),  # Wh or litres of the closed days of …
             ("month", "<i4"),  # … this local month: 12 * year + month - 1
-            ("pad", "<i4"),
+            ("day_free_picos", "<i4"),
+            ("day_free", "<i8"),  # whole micros of the open day's cost that were free
+            (
+                "daily_usage",
+                "<i8",
+            ),  # Wh or litres of a day, as the last ones were: three parts of four and one of the newest
         ],
     )
 )
-"""120 bytes, hot."""
+"""136 bytes, hot."""
 
 METER_TERMS = np.dtype(
     (

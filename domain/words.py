@@ -75,6 +75,7 @@ class Ledger(IntEnum):
     REVENUE_ELECTRICITY = 3
     REVENUE_WATER = 4
     ADJUSTMENTS = 5
+    ALLOWANCES = 6
     REVENUE_PROPERTY = 8
     REVENUE_RENT = 9
     REVENUE_SERVICE = 10
@@ -96,6 +97,15 @@ CASH_BY_CHANNEL = {
 """Where an order's money goes or comes from, by its `channel`; any other channel is Ledger.CASH."""
 
 REVENUE = {Commodity.ELECTRICITY: Ledger.REVENUE_ELECTRICITY, Commodity.WATER: Ledger.REVENUE_WATER}
+
+
+class AllowanceKind(IntEnum):
+    """What is free in a month: money, or energy of one commodity (FIRST_COMMODITY + words.Commodity)."""
+
+    NONE = 0
+    MONEY = 1
+    ELECTRICITY = 2
+    WATER = 3
 
 
 class ItemKind(StrEnum):

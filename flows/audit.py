@@ -7,9 +7,11 @@ by minute. It follows meters, money and the answers to orders; alarms and comman
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from fractions import Fraction
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,6 +22,7 @@ from domain.facts import (
     AccountOpened,
     AdjustmentOrdered,
     AlarmTerms,
+    AllowanceSet,
     ChargeItemEnded,
     ChargeItemSet,
     ControlOrdered,
@@ -39,7 +42,7 @@ from domain.facts import (
 from domain.ids import LOG_START, METER_NUMBER_MAX, EntryId, order_id, order_time_ms
 from domain.state import StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO, USAGE_MAX
-from domain.words import QUARANTINED_FROM, Commodity, Ledger, Metering, Period, Refusal, Supply
+from domain.words import QUARANTINED_FROM, AllowanceKind, Commodity, Ledger, Metering, Period, Refusal, Supply
 from tariffs.levels import thresholds
 from tariffs.loader import is_self_contained, load_tariff
 from tariffs.prepaid import obstacles
@@ -68,6 +71,32 @@ class _Meter:
     counter: tuple[int, ...] = ()
 
 
+class _Allowance:
+    """What an account has free, and what is left of it in the latest month that any usage was in: picos, Wh or litres."""
+
+    def __init__(self, fact: AllowanceSet) -> None:
+        self.fact = fact
+        self.month = _date(fact.from_day).replace(day=1)
+        self.left = self._whole()
+        if fact.partial:
+            following = _next_period(Period.MONTH, fact.from_day)
+            days = (_date(following) - self.month).days
+            share = fact.amount * (following - fact.from_day) // days
+            self.left = share * PICOS_PER_MICRO if fact.kind == AllowanceKind.MONEY else share
+
+    def _whole(self) -> int:
+        return self.fact.amount * (PICOS_PER_MICRO if self.fact.kind == AllowanceKind.MONEY else 1)
+
+    def begin(self, day: int) -> bool:
+        """Give it anew in a later month. Whether usage of that day may have any."""
+        month = _date(day).replace(day=1)
+        if day < self.fact.from_day:
+            return False
+        if month > self.month:
+            self.month, self.left = month, self._whole()
+        return month == self.month
+
+
 class Audit:
     """One shard, recomputed. Take its log's entries in order, then `compare` with what a store has kept.
 
@@ -90,6 +119,7 @@ class Audit:
         self._tariffs: dict[str, Tariff] = {}
         self._counters: dict[tuple[str, Commodity, tuple[int, ...]], TierCounter] = {}
         self._kept: dict[bytes, tuple[bytes, str]] = {}
+        self._allowances: dict[str, _Allowance] = {}
         self._recharges: dict[bytes, RechargeOrdered] = {}
         self._reversed: set[bytes] = set()
         self._items: dict[tuple[str, str], tuple[ChargeItemSet, int]] = {}
@@ -161,8 +191,43 @@ class Audit:
         usage = _advance(meter, register) * installed.ratio
         if usage:
             counter = self._counters[installed.account, installed.commodity, meter.counter]
-            self.balances[installed.account] -= cost_of(meter.plan, meter.time, time, usage, counter).cost_picos
+            self.balances[installed.account] -= self._paid(meter, time, usage, counter)
         self.priced[installed.meter] += usage
+
+    def _paid(self, meter: _Meter, time: int, usage: int, counter: TierCounter) -> int:
+        """Picos of an interval that are not free: part by part of the calendar, the free energy of each part first."""
+        assert meter.time is not None
+        account = meter.installed.account
+        allowance = self._allowances.get(account)
+        if allowance is None or allowance.fact.kind == AllowanceKind.NONE:
+            return cost_of(meter.plan, meter.time, time, usage, counter).cost_picos
+        parts: dict[tuple[int, int, int], int] = {}
+        for piece in cost_of(meter.plan, meter.time, time, usage).pieces:
+            span = piece.start_ms, piece.end_ms, piece.moment.day
+            parts[span] = parts.get(span, 0) + piece.usage
+        paid = 0
+        for (start, end, day), used in parts.items():
+            is_mine = allowance.begin(day)
+            commodity = AllowanceKind.ELECTRICITY + meter.installed.commodity
+            free = min(used, allowance.left) if is_mine and allowance.fact.kind == commodity else 0
+            if free:
+                allowance.left -= free
+                cost_of(meter.plan, start, end, free, counter)
+            cost = cost_of(meter.plan, start, end, used - free, counter).cost_picos if used > free else 0
+            if is_mine and allowance.fact.kind == AllowanceKind.MONEY and cost > 0:
+                given = min(cost, allowance.left)
+                allowance.left, cost = allowance.left - given, cost - given
+            paid += cost
+        return paid
+
+    def _set_allowance(self, fact: AllowanceSet) -> Refusal | None:
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        is_amount = 1 <= fact.amount <= ORDER_MAX_MICROS or fact.kind == AllowanceKind.NONE
+        if not (is_amount and fact.from_day >= 0 and fact.from_day * DAY_MS < YEAR_2100_MS):
+            return Refusal.TERMS_INVALID
+        self._allowances[fact.account] = _Allowance(fact)
+        return None
 
     def _order(self, fact: Record, name: str) -> None:
         """The answer to an order: the one that its id already has, or a new one, kept for 90 days."""
@@ -192,30 +257,22 @@ class Audit:
             self.outcomes[name] = str(refusal)
 
     def _carried_out(self, fact: Record) -> Refusal | None:
-        match fact:
-            case TariffPublished():
-                return self._publish(fact)
-            case AccountOpened():
-                return self._open(fact)
-            case MeterInstalled():
-                return self._install(fact)
-            case TariffAssigned():
-                return self._assign(fact)
-            case RechargeOrdered() | RefundOrdered():
-                return self._move(fact)
-            case AdjustmentOrdered():
-                return self._adjust(fact)
-            case ReversalOrdered():
-                return self._reverse(fact)
-            case ChargeItemSet():
-                return self._set_item(fact)
-            case ChargeItemEnded():
-                return self._end_item(fact)
-            case ControlOrdered():
-                return self._control(fact)
-            case MeterWatchSet():
-                return self._watch(fact)
-        raise AssertionError(f"no rule for {type(fact).__name__}")
+        rules: dict[type[Record], Callable[[Any], Refusal | None]] = {
+            TariffPublished: self._publish,
+            AccountOpened: self._open,
+            MeterInstalled: self._install,
+            TariffAssigned: self._assign,
+            RechargeOrdered: self._move,
+            RefundOrdered: self._move,
+            AdjustmentOrdered: self._adjust,
+            ReversalOrdered: self._reverse,
+            AllowanceSet: self._set_allowance,
+            ChargeItemSet: self._set_item,
+            ChargeItemEnded: self._end_item,
+            ControlOrdered: self._control,
+            MeterWatchSet: self._watch,
+        }
+        return rules[type(fact)](fact)
 
     def _publish(self, fact: TariffPublished) -> Refusal | None:
         try:
@@ -575,6 +632,7 @@ def _ledger_wrong(stored: StoredShard, postings: NDArray[np.void]) -> list[str]:
         ledger[names[int(row["account"])]] += _gained(row) * PICOS_PER_MICRO
     for meter, terms in zip(stored.rows["meters"], stored.rows["meter_terms"], strict=True):
         unposted = int(meter["day_cost"]) * PICOS_PER_MICRO + int(meter["day_picos"])
+        unposted -= int(meter["day_free"]) * PICOS_PER_MICRO + int(meter["day_free_picos"])
         ledger[names[int(terms["account"])]] -= unposted
     balances = _balances(stored)
     return [

@@ -16,6 +16,7 @@ from domain.effects import POSTING, USAGE, Effects
 from domain.facts import (
     AccountOpened,
     AdjustmentOrdered,
+    AllowanceSet,
     ChargeItemEnded,
     ChargeItemSet,
     CommandReported,
@@ -38,6 +39,7 @@ from flows.alarms import repeat_alarm
 from flows.items import charge_due
 from flows.ledger import append_postings, seal
 from flows.orders.accounts import open_account
+from flows.orders.allowances import set_allowance
 from flows.orders.answers import decide_order, prune_outcomes
 from flows.orders.control import order_control
 from flows.orders.items import end_item, set_item
@@ -82,6 +84,7 @@ ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     RefundOrdered: refund,
     AdjustmentOrdered: adjust,
     ReversalOrdered: reverse,
+    AllowanceSet: set_allowance,
     ChargeItemSet: set_item,
     ChargeItemEnded: end_item,
     MeterWatchSet: set_watch,

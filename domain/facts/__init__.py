@@ -5,6 +5,7 @@ is one small record. A fact's `KIND` and `VERSION` name its format in the log (`
 """
 
 from domain.facts.accounts import AccountOpened, AlarmTerms, Place
+from domain.facts.allowance import AllowanceSet
 from domain.facts.control import CommandReported, ControlOrdered
 from domain.facts.items import ChargeItemEnded, ChargeItemSet
 from domain.facts.meters import MeterInstalled
@@ -24,6 +25,7 @@ RECORDS: tuple[type[Record], ...] = (
     RefundOrdered,
     AdjustmentOrdered,
     ReversalOrdered,
+    AllowanceSet,
     ChargeItemSet,
     ChargeItemEnded,
     MeterWatchSet,
@@ -39,6 +41,7 @@ __all__ = [
     "AccountOpened",
     "AdjustmentOrdered",
     "AlarmTerms",
+    "AllowanceSet",
     "ChargeItemEnded",
     "ChargeItemSet",
     "Column",

@@ -12,6 +12,7 @@ import numpy as np
 from domain.state import Rows
 from domain.units import MINUTE_MS
 from domain.words import Metering, Status, Supply
+from flows.readings.allowances import MONEY, free_money, free_usage, give_back
 from flows.readings.compiled import Ints, Row, allocating, compiled
 from flows.readings.levels import judge, repeat_is_due
 from flows.readings.metering import advance_of, classify, row_of
@@ -131,6 +132,7 @@ def settle_interval(
     meter: Row,
     term: Row,
     account: Row,
+    account_term: Row,
     counters: Rows,
     segments: tuple[int, int],
     end: int,
@@ -157,9 +159,19 @@ def settle_interval(
             close_window(meter, term.number, output)
         if meter.day >= 0 and meter.day != segment.day:
             close_day(meter, term, end, output, sequence)
-        micros, picos = price_piece(term, counters, segment, until - done, prices)
-        add_piece(meter, segment, until - done, micros, picos, estimated)
-        charge(account, micros, picos)
+        free = free_usage(account, account_term, term.commodity, segment.day, until - done)
+        if free > 0:
+            micros, picos = price_piece(term, counters, segment, free, prices)
+            add_piece(meter, segment, free, micros, picos, estimated)
+            charge(account, micros, picos)
+            give_back(account, meter, micros, picos)
+        if until > done + free:
+            micros, picos = price_piece(term, counters, segment, until - done - free, prices)
+            add_piece(meter, segment, until - done - free, micros, picos, estimated)
+            charge(account, micros, picos)
+            if account_term.allowance_kind == MONEY:
+                micros, picos = free_money(account, account_term, segment.day, micros, picos)
+                give_back(account, meter, micros, picos)
         done = until
 
 
@@ -175,14 +187,15 @@ def believe(
         segments = segments_between(term.plan, meter.time, time, prices)
         if not has_room(output, segments[1] - segments[0] + 1):
             return False
-        settle_interval(meter, term, account, tables.counters, segments, time, usage, prices, output, sequence)
+        terms = tables.account_terms[term.account]
+        settle_interval(meter, term, account, terms, tables.counters, segments, time, usage, prices, output, sequence)
         for counter in range(term.counter, term.counter + 2 * term.brackets):
             tables.dirty_counters[counter] = 1
         output.totals[term.commodity] += usage
         meter.total += usage
         tables.dirty_accounts[term.account] = 1
         before = account.level
-        if judge(account, tables.account_terms[term.account], time):
+        if judge(account, terms, time):
             add_event(output, LEVEL, term.account, before, account.level, time, account.balance)
     if meter.held:
         meter.held = 0

@@ -30,6 +30,8 @@ LEVEL, REPEAT, SEEN, HELD, RELEASED = 1, 2, 3, 4, 5
 
 EVENTS_OF_A_READING = 3
 """At most: LEVEL, RELEASED and SEEN, or HELD and SEEN."""
+POSTINGS_OF_A_DAY = 2
+"""At most: what its usage has cost, and what of it was free."""
 ROWS_AT_FIRST = 64
 CLASSES, COMMODITIES = len(Metering), len(Commodity)
 USAGE_ROWS, POSTING_ROWS, HELD_ROWS, EVENT_ROWS = 0, 1, 2, 3
@@ -94,7 +96,7 @@ def has_room(output: Output, pieces: int) -> bool:
     used = output.used
     return (
         used[USAGE_ROWS] + pieces <= len(output.usage)
-        and used[POSTING_ROWS] + pieces <= len(output.postings)
+        and used[POSTING_ROWS] + POSTINGS_OF_A_DAY * pieces <= len(output.postings)
         and used[HELD_ROWS] < len(output.held)
         and used[EVENT_ROWS] + EVENTS_OF_A_READING <= len(output.events)
     )

@@ -22,6 +22,7 @@ from domain.facts import (
     AccountOpened,
     AdjustmentOrdered,
     AlarmTerms,
+    AllowanceSet,
     ChargeItemEnded,
     ChargeItemSet,
     CommandReported,
@@ -42,7 +43,7 @@ from domain.facts import (
 from domain.ids import LOG_START, EntryId
 from domain.state import RECORDS, ROWS, Changes, ShardHeader, StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS
-from domain.words import Commodity, ItemKind, Period, Stage, Status, Supply
+from domain.words import AllowanceKind, Commodity, ItemKind, Period, Stage, Status, Supply
 from flows.machine import fold
 from flows.state import ShardState
 
@@ -274,6 +275,7 @@ class _Street:
             self._odd,
             self._item,
             self._watch,
+            self._allowance,
         ]
         if self.random.random() < 0.8:
             self.now += self.random.choice([1, 7, 15, 15, 40, 60, 150]) * MINUTE_MS + self.random.randrange(60_000)
@@ -332,6 +334,17 @@ class _Street:
             )
         order = kind(at=self.now, id=self._id(), account=account, amount_micros=amount, currency=currency, **more)
         return self._kept(order)
+
+    def _allowance(self) -> Fact:
+        choice = self.random
+        amount = choice.choice([0, 700, 2_000, YUAN, 3 * YUAN + 1])
+        return self._kept(
+            AllowanceSet(
+                at=self.now, id=self._id(), account=choice.choice([*self.accounts, "nobody"]),
+                kind=choice.choice(list(AllowanceKind)), amount=amount,
+                from_day=self.now // DAY_MS + choice.choice([-40, -1, 0, 0, 1]), partial=choice.random() < 0.5,
+            )
+        )  # fmt: skip
 
     def _watch(self) -> Fact:
         choice = self.random

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.state import ACCOUNT, COUNTER, METER, METER_TERMS
+from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS
 from domain.units import PICOS_PER_MICRO
 from flows.machine import prices_of
 from flows.readings.kernel import settle_interval
@@ -34,7 +34,8 @@ class Wallet:
         self.prices = prices_of(compile_timeline([plan], *span))
         self.meter, self.output = np.zeros(1, METER)[0], output_of(4096)
         self.meter.window_start = self.meter.day = -1
-        self.account, self.counters = np.zeros(1, ACCOUNT)[0], np.zeros(2 * brackets, COUNTER)
+        self.account, self.terms = np.zeros(1, ACCOUNT)[0], np.zeros(1, ACCOUNT_TERMS)[0]
+        self.counters = np.zeros(2 * brackets, COUNTER)
         self.counters["period"] = -1
         self.term = np.zeros(1, METER_TERMS)[0]
         self.term.brackets = brackets
@@ -45,7 +46,7 @@ class Wallet:
         if usage > 0:
             self.meter.time = start
             segments = segments_between(0, start, end, self.prices)
-            rows = self.meter, self.term, self.account, self.counters
+            rows = self.meter, self.term, self.account, self.terms, self.counters
             settle_interval(*rows, segments, end, usage, self.prices, emptied(self.output), 0)
         return before - self.balance
 

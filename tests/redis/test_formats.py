@@ -15,7 +15,7 @@ from domain import effects, facts, state
 from domain.effects import POSTING, QUARANTINED, USAGE, Alarm, Command, Outcome
 from domain.facts import AlarmTerms, Place, ReadingBlock
 from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS, WATCH
-from domain.words import AlarmKind, AlarmState, Commodity, ItemKind, Period, Reason, Stage, Supply
+from domain.words import AlarmKind, AlarmState, AllowanceKind, Commodity, ItemKind, Period, Reason, Stage, Supply
 
 ID = "01JGFJJZ000000000000000001"
 PLACE = Place(site="s", building="b", floor="1", room="101")
@@ -69,6 +69,12 @@ FACTS = [
     (
         facts.ReversalOrdered(at=1, id=ID, account="A1", order=ID, note="n", operator="o"),
         "86a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a76163636f756e74a24131a56f72646572ba30314a47464a4a5a303030303030303030303030303030303031a46e6f7465a16ea86f70657261746f72a16f",
+    ),
+    (
+        facts.AllowanceSet(
+            at=1, id=ID, account="A1", kind=AllowanceKind.WATER, amount=5, from_day=9, partial=True, operator="o"
+        ),
+        "88a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a76163636f756e74a24131a46b696e6403a6616d6f756e7405a866726f6d5f64617909a77061727469616cc3a86f70657261746f72a16f",
     ),
     (
         facts.ChargeItemSet(
@@ -286,14 +292,14 @@ PACKED = [
     ),
     ("USAGE", "01000000000000000200000003000000040000000000000005000000000000000600000007080900"),
     ("QUARANTINED", "01000000000000000200000000000000030000000000000004000000000000000506070008000000"),
-    ("ACCOUNT", "010000000000000002000000030405060700000000000000"),
+    ("ACCOUNT", "0100000000000000020000000304050607000000000000000800000000000000090000000a000000"),
     (
         "ACCOUNT_TERMS",
-        "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000070000000000000008000000000000000900000000000000",
+        "0100000000000000020000000000000003000000000000000400000000000000050000000000000006000000000000000700000000000000080000000000000009000000000000000a000000000000000b0000000c0d0e00",
     ),
     (
         "METER",
-        "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000070000000000000008000000090000000a0000000b0000000c0000000d0000000e000f10111213141500000000000000160000000000000017000000000000001800000019000000",
+        "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000070000000000000008000000090000000a0000000b0000000c0000000d0000000e000f101112131415000000000000001600000000000000170000000000000018000000190000001a000000000000001b00000000000000",
     ),
     (
         "METER_TERMS",
@@ -514,19 +520,26 @@ ROWS = {
     ),
     "USAGE": (USAGE, 40, "meter:0 start:8 day:12 usage:16 cost_micros:24 cost_picos:32 band:36 estimated:37 pad:38"),
     "QUARANTINED": (QUARANTINED, 40, "meter:0 time:8 register:16 baseline:24 metering:32 pad1:33 pad2:34 pad3:36"),
-    "ACCOUNT": (ACCOUNT, 24, "balance:0 balance_picos:8 level:12 repeats:13 tripped:14 settled:15 alarmed_at:16"),
+    "ACCOUNT": (
+        ACCOUNT,
+        40,
+        "balance:0 balance_picos:8 level:12 repeats:13 tripped:14 settled:15 alarmed_at:16 allowance:24 allowance_picos:32 allowance_month:36",
+    ),
     "ACCOUNT_TERMS": (
         ACCOUNT_TERMS,
-        72,
-        "low:0 pretrip:8 arrears:16 hysteresis:24 reconnect:32 max_balance:40 repeat_ms:48 repeat_max:56 overdraft:64",
+        88,
+        (
+            "low:0 pretrip:8 arrears:16 hysteresis:24 reconnect:32 max_balance:40 repeat_ms:48 repeat_max:56 overdraft:64"
+            " allowance:72 allowance_from:80 allowance_kind:84 pad1:85 pad2:86"
+        ),
     ),
     "METER": (
         METER,
-        120,
+        136,
         (
             "time:0 register:8 suspect:16 window_usage:24 window_cost:32 day_usage:40 day_cost:48 window_start:56 day:60 window_picos:64"
             " day_picos:68 power:72 epoch:76 status:80 wanted:82 reason:83 seen:84 window_band:85 window_estimated:86 held:87"
-            " total:88 moved_at:96 month_usage:104 month:112 pad:116"
+            " total:88 moved_at:96 month_usage:104 month:112 day_free_picos:116 day_free:120 daily_usage:128"
         ),
     ),
     "METER_TERMS": (
