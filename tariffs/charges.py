@@ -134,11 +134,12 @@ def _terms(charge: Charge, measured: Measured, lines: dict[str, Line]) -> tuple[
 
 def _standing(charge: Standing, measured: Measured) -> Term:
     amount = next(amount for top, amount in charge.amounts if top is None or measured.usage <= top)
-    times = measured.span.share(charge.every) * _premises(charge.per, measured.stage.premises)
+    times = measured.span.share(charge.every) * multiple_of(charge.per, measured.stage.premises)
     return Term(times, "" if charge.per is Per.ACCOUNT else str(charge.per), amount, times * amount)
 
 
-def _premises(per: Per, premises: Premises) -> Fraction:
+def multiple_of(per: Per, premises: Premises) -> Fraction:
+    """How many times an amount for each `per` is charged to these premises."""
     match per:
         case Per.ACCOUNT:
             return Fraction(1)

@@ -311,11 +311,12 @@ def test_every_example_of_the_guide_loads(example):
 
 
 def test_the_guides_program_runs(capsys):
-    """The pieces that docs/tariffs.md prints are those of an evening in Shanghai."""
-    (program,) = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    exec(program, {})
+    """docs/tariffs.md prints the pieces of an evening in Shanghai, and then what 50 yuan buy there."""
+    programs = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    exec("\n".join(programs), {})
 
-    assert capsys.readouterr().out.splitlines()[0] == "peak 16 9872000000"
+    printed = capsys.readouterr().out.splitlines()
+    assert (printed[0], printed[-1]) == ("peak 16 9872000000", "peak, tier 1: 81.037 kWh × 0.617 = 49.999829")
 
 
 def test_the_guide_has_examples():
