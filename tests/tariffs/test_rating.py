@@ -7,7 +7,7 @@ from domain.units import HOUR_MS, MINUTE_MS, PICOS_PER_MICRO, PRICE_MAX_NANOS, U
 from tariffs import rating
 from tariffs.loader import catalogue, load_tariff
 from tariffs.rating import Piece, band_and_price
-from tariffs.tariff import Plan, Tariff, plan_of
+from tariffs.tariff import Plan, Stage, Tariff, plan_of
 from tariffs.timeline import compile_timeline
 
 SHANGHAI = load_tariff(catalogue()["shanghai-residential-tou"])
@@ -132,6 +132,20 @@ def test_the_highest_cost_fits_two_numbers_of_64_bits():
 
     assert USAGE_MAX * whole < 2**63
     assert USAGE_MAX * max(rest, PICOS_PER_MICRO - 1) < 2**63
+
+
+def test_a_tariff_of_another_zone_cuts_once_where_it_begins():
+    """The offset that changes with it is part of the same cut, not another one a minute later."""
+    change = ms("2025-03-30T01:00Z")
+    zones = ("Asia/Shanghai", "Asia/Kolkata")
+    plan = tuple(
+        Stage(begin, tariff(zone, timed(0, (5,)), bands=("flat",)))
+        for begin, zone in zip((0, change), zones, strict=True)
+    )
+
+    pieces = cost_of(plan, change - MINUTE_MS, change + 5 * MINUTE_MS, 600)
+
+    assert [(piece.start_ms - change, piece.usage) for piece in pieces] == [(-MINUTE_MS, 100), (0, 500)]
 
 
 @settings(max_examples=60, deadline=None)
