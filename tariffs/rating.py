@@ -273,8 +273,9 @@ def _edges(plan: Plan, start_ms: int, end_ms: int) -> Iterator[int]:
 
 
 def _ruling(plan: Plan, utc_ms: int) -> tuple[Moment, timedelta | None]:
-    """What rules an instant, and the UTC offset in the zone of the tariff that does."""
-    return moment_of(plan, utc_ms), _local(_stage(plan, utc_ms).tariff, utc_ms).utcoffset()
+    """What rules an instant, and the UTC offset of the zone in which it does: another tariff may be in another zone."""
+    moment = moment_of(plan, utc_ms)
+    return moment, _local(plan[moment.stage].tariff, utc_ms).utcoffset()
 
 
 def moment_of(plan: Plan, utc_ms: int) -> Moment:
