@@ -145,7 +145,7 @@ class AccountSummary(Read):
     place: PlaceRead
     balance: Money
     currency: str
-    level: Literal["none", "low", "pretrip", "arrears"]
+    level: Literal["none", "low", "pretrip", "arrears", "limit"]
     tripped: bool
 
 
@@ -200,7 +200,10 @@ class AccountRead(AccountSummary):
 
 
 class PostingRead(Read):
-    """One debit, one credit, one amount. `order` of recharges and refunds; `day` and `meter` of usage."""
+    """One debit, one credit, one amount. `order` of what was ordered; `day` of usage and fees, `meter` of usage.
+
+    `corrects`: sequence of the posting that this one corrects.
+    """
 
     sequence: int
     at: Time
@@ -210,6 +213,7 @@ class PostingRead(Read):
     order: str | None
     day: str | None
     meter: str | None
+    corrects: int | None
 
 
 class LedgerPage(Read):

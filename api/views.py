@@ -120,6 +120,7 @@ def posting_read(row: Any) -> PostingRead:
         order=order_text(order.to_bytes(16, "big")) if order else None,
         day=day_text(int(row["day"])) if row["day"] >= 0 else None,
         meter=meter_text(int(row["meter"])) if row["meter"] else None,
+        corrects=int(row["corrects"]) or None,
     )
 
 

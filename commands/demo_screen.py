@@ -22,7 +22,13 @@ from domain.words import QUARANTINED_FROM, Commodity, Level, Supply
 
 COLUMNS_MAX, COLUMN_WIDTH = 4, 25
 LINE_SECONDS = 5.0
-_LEVEL_STYLE = {Level.NONE: "green", Level.LOW: "yellow", Level.PRETRIP: "dark_orange", Level.ARREARS: "red"}
+_LEVEL_STYLE = {
+    Level.NONE: "green",
+    Level.LOW: "yellow",
+    Level.PRETRIP: "dark_orange",
+    Level.ARREARS: "red",
+    Level.LIMIT: "red",
+}
 _SUPPLY_SIGN = {Supply.ON: "●", Supply.OFF: "○", Supply.UNKNOWN: "·"}
 
 

@@ -25,14 +25,15 @@ POSTING = np.dtype(
             ("credit", "<u2"),
             ("amount", "<i8"),  # micros
             ("meter", "<i8"),  # usage: the meter; else 0
-            ("day", "<i4"),  # usage: local day number since 1970-01-01; else -1
+            ("day", "<i4"),  # usage, charge item: local day number since 1970-01-01; else -1
             ("pad", "<i4"),
-            ("order_high", "<u8"),  # recharge, refund: the 128 bits …
+            ("order_high", "<u8"),  # not of usage: the 128 bits …
             ("order_low", "<u8"),  # … of the caller's id
+            ("corrects", "<i8"),  # sequence of the posting that this one corrects; 0: none
         ],
     )
 )
-"""One debit, one credit, one amount: it cannot fail to balance. 64 bytes."""
+"""One debit, one credit, one amount: it cannot fail to balance. 72 bytes."""
 
 USAGE = np.dtype(
     (
@@ -83,6 +84,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     threshold: int = 0
     repeat: int = 0
     reason: str = ""
+    amount: int = 0
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

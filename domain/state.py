@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.effects import Outcome
-from domain.facts import AlarmTerms, Place
+from domain.facts import AlarmTerms, Place, WatchTerms
 from domain.ids import EntryId
-from domain.words import Commodity, Reason, Supply
+from domain.words import AlarmKind, Commodity, ItemKind, Period, Reason, Supply
 
 ACCOUNT = np.dtype(
     (
@@ -24,7 +24,7 @@ ACCOUNT = np.dtype(
             ("balance_picos", "<i4"),  # … and the exact rest, 0 … 999 999
             ("level", "u1"),  # words.Level: the deepest that is raised
             ("repeats", "u1"),  # of that level
-            ("tripped", "u1"),  # 1 from arrears until the reconnect amount is reached
+            ("tripped", "u1"),  # 1 from arrears and the whole overdraft until the reconnect amount is reached
             ("settled", "u1"),  # 1 once money has moved: only then is the account judged
             ("alarmed_at", "<i8"),  # ms UTC of the last raise or repeat
         ],
@@ -44,6 +44,7 @@ ACCOUNT_TERMS = np.dtype(
             ("max_balance", "<i8"),
             ("repeat_ms", "<i8"),
             ("repeat_max", "<i8"),
+            ("overdraft", "<i8"),
         ],
     )
 )
@@ -73,10 +74,15 @@ METER = np.dtype(
             ("window_band", "u1"),
             ("window_estimated", "u1"),
             ("held", "u1"),  # 1 while a quarantine case is open
+            ("total", "<i8"),  # Wh or litres of all believed usage
+            ("moved_at", "<i8"),  # ms UTC of the last reading at which the register had moved
+            ("month_usage", "<i8"),  # Wh or litres of the closed days of …
+            ("month", "<i4"),  # … this local month: 12 * year + month - 1
+            ("pad", "<i4"),
         ],
     )
 )
-"""88 bytes, hot."""
+"""120 bytes, hot."""
 
 METER_TERMS = np.dtype(
     (
@@ -112,6 +118,31 @@ COUNTER = np.dtype(
 )
 """24 bytes, hot. A tier counter is two periods of as many rows as its plan has brackets (`tariffs.levels.thresholds`); with one
 bracket the cost is not kept, because nothing asks for it."""
+
+
+WATCH = np.dtype(
+    (
+        np.record,
+        [
+            ("day_usage", "<i8"),  # the terms, as facts.WatchTerms …
+            ("month_usage", "<i8"),
+            ("night_usage", "<i8"),
+            ("offline_ms", "<i8"),
+            ("stuck_ms", "<i8"),
+            ("stuck_w", "<i4"),
+            ("reverse_w", "<i4"),
+            ("since", "<i8"),  # … and ms UTC from which they hold
+            ("night_total", "<i8"),  # the meter's total when the night began; -1: it is day
+            ("meter", "<u4"),  # the meter's row
+            ("night_from", "<u2"),
+            ("night_until", "<u2"),
+            ("raised", "<u2"),  # words.Watched
+            ("pad1", "<u2"),
+            ("pad2", "<u4"),
+        ],
+    )
+)
+"""80 bytes, one for each meter that is watched."""
 
 
 class CounterRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +198,7 @@ class MeterRecord(msgspec.Struct, frozen=True, kw_only=True):
     persons: int = 1
     capacity_w: int = 0
     assigned: tuple[Assignment, ...] = ()
+    watch: WatchTerms | None = None
 
 
 class TariffRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,10 +216,16 @@ class PlanRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """An outcome with the digest of the order's content, so that a repeat is told from a contradiction."""
+    """An outcome with the digest of the order's content, so that a repeat is told from a contradiction.
+
+    `posting`: number of the order's last posting, 0 where it posted nothing. `reversed_by`: the order that took a recharge back.
+    """
 
     content: bytes
     outcome: Outcome
+    posting: int = 0
+    channel: str = ""
+    reversed_by: str = ""
 
 
 class QuarantineCase(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,6 +273,39 @@ class Forced(msgspec.Struct, frozen=True, kw_only=True):
     id: str
 
 
+class ChargeItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A fee of an account, with what its next charge is for. `due_at`: ms UTC at which it falls due; `day`: its local day number.
+
+    The other fields are those of `facts.ChargeItemSet`; `id` is the order that set it.
+    """
+
+    account: str
+    item: str
+    kind: ItemKind
+    amount_micros: int
+    period: Period
+    starts: int
+    zone: str
+    ends: int
+    area: int
+    partial: bool
+    title: str
+    id: str
+    day: int
+    due_at: int
+
+
+class StandingAlarm(msgspec.Struct, frozen=True, kw_only=True):
+    """An alarm of a watched meter that is raised. `last`: ms UTC at which it was said last."""
+
+    meter: int
+    kind: AlarmKind
+    since: int
+    last: int
+    repeats: int
+    reason: str
+
+
 class ShardHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What a shard's state holds once: its clock, the end of its ledger, and totals that prove conservation.
 
@@ -257,6 +328,7 @@ ROWS: dict[str, np.dtype[np.void]] = {
     "meters": METER,
     "meter_terms": METER_TERMS,
     "counters": COUNTER,
+    "watches": WATCH,
 }
 """Every kind of row by the name it is kept under."""
 
@@ -269,6 +341,8 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "cases": (str, QuarantineCase),
     "open_commands": (int, OpenCommand),
     "forced": (int, Forced),
+    "charge_items": (str, ChargeItem),
+    "standing_alarms": (str, StandingAlarm),
 }
 """Every kind of record by the name it is kept under: the types of its key and of itself."""
 

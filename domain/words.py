@@ -64,18 +64,64 @@ class Level(IntEnum):
     LOW = 1
     PRETRIP = 2
     ARREARS = 3
+    LIMIT = 4
 
 
 class Ledger(IntEnum):
-    """Accounts of the double-entry ledger."""
+    """Accounts of the double-entry ledger. CASH is money by channels that have no account of their own."""
 
     CASH = 1
     CUSTOMER = 2
     REVENUE_ELECTRICITY = 3
     REVENUE_WATER = 4
+    ADJUSTMENTS = 5
+    REVENUE_PROPERTY = 8
+    REVENUE_RENT = 9
+    REVENUE_SERVICE = 10
+    REVENUE_OTHER = 11
+    CASH_COUNTER = 16
+    CASH_WECHAT = 17
+    CASH_ALIPAY = 18
+    CASH_CARD = 19
+    CASH_BANK = 20
 
+
+CASH_BY_CHANNEL = {
+    "counter": Ledger.CASH_COUNTER,
+    "wechat": Ledger.CASH_WECHAT,
+    "alipay": Ledger.CASH_ALIPAY,
+    "card": Ledger.CASH_CARD,
+    "bank": Ledger.CASH_BANK,
+}
+"""Where an order's money goes or comes from, by its `channel`; any other channel is Ledger.CASH."""
 
 REVENUE = {Commodity.ELECTRICITY: Ledger.REVENUE_ELECTRICITY, Commodity.WATER: Ledger.REVENUE_WATER}
+
+
+class ItemKind(StrEnum):
+    """What a charge item is for; each has revenue of its own."""
+
+    PROPERTY = "property"
+    RENT = "rent"
+    SERVICE = "service"
+    OTHER = "other"
+
+
+class Period(StrEnum):
+    """How often a charge item falls due."""
+
+    ONCE = "once"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
+ITEM_REVENUE = {
+    ItemKind.PROPERTY: Ledger.REVENUE_PROPERTY,
+    ItemKind.RENT: Ledger.REVENUE_RENT,
+    ItemKind.SERVICE: Ledger.REVENUE_SERVICE,
+    ItemKind.OTHER: Ledger.REVENUE_OTHER,
+}
 
 
 class Stage(StrEnum):
@@ -91,11 +137,12 @@ class Stage(StrEnum):
 
 
 class AlarmState(StrEnum):
-    """Life of an alarm: raised once, repeated a stated number of times, cleared once."""
+    """Life of an alarm: raised once, repeated a stated number of times, cleared once. A notice is only NOTED."""
 
     RAISED = "raised"
     REPEATED = "repeated"
     CLEARED = "cleared"
+    NOTED = "noted"
 
 
 class AlarmKind(StrEnum):
@@ -104,7 +151,15 @@ class AlarmKind(StrEnum):
     BALANCE_LOW = "balance_low"
     BALANCE_PRETRIP = "balance_pretrip"
     BALANCE_ARREARS = "balance_arrears"
+    BALANCE_LIMIT = "balance_limit"
+    MONEY_ARRIVED = "money_arrived"
     QUARANTINE = "quarantine"
+    DAY_USAGE = "day_usage"
+    MONTH_USAGE = "month_usage"
+    OFFLINE = "offline"
+    STUCK = "stuck"
+    REVERSE_FLOW = "reverse_flow"
+    NIGHT_FLOW = "night_flow"
     COMMAND_FAILED = "command_failed"
 
 
@@ -112,6 +167,53 @@ LEVEL_ALARM = {
     Level.LOW: AlarmKind.BALANCE_LOW,
     Level.PRETRIP: AlarmKind.BALANCE_PRETRIP,
     Level.ARREARS: AlarmKind.BALANCE_ARREARS,
+    Level.LIMIT: AlarmKind.BALANCE_LIMIT,
+}
+
+
+class Watched(IntFlag):
+    """What of a watched meter is worth an alarm."""
+
+    DAY_USAGE = 1
+    MONTH_USAGE = 2
+    OFFLINE = 4
+    STUCK = 8
+    REVERSE_FLOW = 16
+    NIGHT_FLOW = 32
+
+
+WATCHED_ALARM = {
+    Watched.DAY_USAGE: AlarmKind.DAY_USAGE,
+    Watched.MONTH_USAGE: AlarmKind.MONTH_USAGE,
+    Watched.OFFLINE: AlarmKind.OFFLINE,
+    Watched.STUCK: AlarmKind.STUCK,
+    Watched.REVERSE_FLOW: AlarmKind.REVERSE_FLOW,
+    Watched.NIGHT_FLOW: AlarmKind.NIGHT_FLOW,
+}
+
+
+class Severity(StrEnum):
+    """How much an alarm matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+SEVERITY = {
+    AlarmKind.BALANCE_LOW: Severity.WARNING,
+    AlarmKind.BALANCE_PRETRIP: Severity.WARNING,
+    AlarmKind.BALANCE_ARREARS: Severity.CRITICAL,
+    AlarmKind.BALANCE_LIMIT: Severity.CRITICAL,
+    AlarmKind.MONEY_ARRIVED: Severity.INFO,
+    AlarmKind.QUARANTINE: Severity.CRITICAL,
+    AlarmKind.DAY_USAGE: Severity.WARNING,
+    AlarmKind.MONTH_USAGE: Severity.WARNING,
+    AlarmKind.OFFLINE: Severity.WARNING,
+    AlarmKind.STUCK: Severity.WARNING,
+    AlarmKind.REVERSE_FLOW: Severity.WARNING,
+    AlarmKind.NIGHT_FLOW: Severity.WARNING,
+    AlarmKind.COMMAND_FAILED: Severity.CRITICAL,
 }
 
 
@@ -126,11 +228,16 @@ class Refusal(StrEnum):
     UNKNOWN_ACCOUNT = "unknown_account"
     UNKNOWN_METER = "unknown_meter"
     UNKNOWN_TARIFF = "unknown_tariff"
+    UNKNOWN_ORDER = "unknown_order"
+    UNKNOWN_ITEM = "unknown_item"
     WRONG_COMMODITY = "wrong_commodity"
     WRONG_CURRENCY = "wrong_currency"
     TARIFF_INVALID = "tariff_invalid"
     TERMS_INVALID = "terms_invalid"
+    ALREADY_REVERSED = "already_reversed"
     METER_HAS_NO_SWITCH = "meter_has_no_switch"
+    NOTE_MISSING = "note_missing"
+    AMOUNT_IS_ZERO = "amount_is_zero"
     AMOUNT_NOT_POSITIVE = "amount_not_positive"
     AMOUNT_TOO_LARGE = "amount_too_large"
     ABOVE_MAX_BALANCE = "above_max_balance"

@@ -1,4 +1,4 @@
-"""Balance alarms: three levels, each raised once when it is reached, repeated a stated number of times, cleared once.
+"""Balance alarms: low, pre-trip, arrears and the overdraft's limit, each raised once when it is reached, repeated a stated number of times, cleared once.
 
 The level rules run in the compiled kernel (`flows/readings/levels.py`); here its events are made into alarms.
 """
@@ -22,7 +22,12 @@ def repeat_alarm(record: AccountRecord, level: int, balance: int, at: int, repea
 
 def _alarm(record: AccountRecord, level: Level, state: AlarmState, balance: int, at: int, repeat: int) -> Alarm:
     terms = record.alarms
-    threshold = {Level.LOW: terms.low, Level.PRETRIP: terms.pretrip, Level.ARREARS: terms.arrears}[level]
+    threshold = {
+        Level.LOW: terms.low,
+        Level.PRETRIP: terms.pretrip,
+        Level.ARREARS: terms.arrears,
+        Level.LIMIT: terms.arrears - terms.overdraft,
+    }[level]
     return Alarm(
         id="",
         kind=LEVEL_ALARM[level],

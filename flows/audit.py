@@ -8,6 +8,8 @@ by minute. It follows meters, money and the answers to orders; alarms and comman
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import date, datetime
+from fractions import Fraction
 
 import msgspec
 import numpy as np
@@ -16,28 +18,35 @@ from numpy.typing import NDArray
 from domain.documents import MistakesError
 from domain.facts import (
     AccountOpened,
+    AdjustmentOrdered,
     AlarmTerms,
+    ChargeItemEnded,
+    ChargeItemSet,
     ControlOrdered,
     Fact,
     MeterInstalled,
+    MeterWatchSet,
     ReadingBlock,
     RechargeOrdered,
     Record,
     RefundOrdered,
+    ReversalOrdered,
     TariffAssigned,
     TariffPublished,
     Ticked,
+    WatchTerms,
 )
 from domain.ids import LOG_START, METER_NUMBER_MAX, EntryId, order_id, order_time_ms
 from domain.state import StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO, USAGE_MAX
-from domain.words import QUARANTINED_FROM, Commodity, Ledger, Metering, Refusal, Supply
+from domain.words import QUARANTINED_FROM, Commodity, Ledger, Metering, Period, Refusal, Supply
 from tariffs.levels import thresholds
 from tariffs.loader import is_self_contained, load_tariff
 from tariffs.prepaid import obstacles
 from tariffs.rating import Counter as TierCounter
 from tariffs.rating import cost_of
 from tariffs.tariff import Plan, Premises, Stage, Tariff
+from tariffs.zones import zone
 
 YEAR_2100_MS = 4_102_444_800_000
 REGISTER_UNBOUNDED = 10**15
@@ -81,6 +90,9 @@ class Audit:
         self._tariffs: dict[str, Tariff] = {}
         self._counters: dict[tuple[str, Commodity, tuple[int, ...]], TierCounter] = {}
         self._kept: dict[bytes, tuple[bytes, str]] = {}
+        self._recharges: dict[bytes, RechargeOrdered] = {}
+        self._reversed: set[bytes] = set()
+        self._items: dict[tuple[str, str], tuple[ChargeItemSet, int]] = {}
 
     @property
     def quarantined(self) -> dict[Metering, int]:
@@ -101,6 +113,7 @@ class Audit:
 
     def _tick(self, at: int) -> None:
         self._now = max(self._now, at)
+        self._charge_items()
         if self._now // DAY_MS != self._pruned_day:
             self._pruned_day = self._now // DAY_MS
             oldest = self._now - 90 * DAY_MS
@@ -190,8 +203,18 @@ class Audit:
                 return self._assign(fact)
             case RechargeOrdered() | RefundOrdered():
                 return self._move(fact)
+            case AdjustmentOrdered():
+                return self._adjust(fact)
+            case ReversalOrdered():
+                return self._reverse(fact)
+            case ChargeItemSet():
+                return self._set_item(fact)
+            case ChargeItemEnded():
+                return self._end_item(fact)
             case ControlOrdered():
                 return self._control(fact)
+            case MeterWatchSet():
+                return self._watch(fact)
         raise AssertionError(f"no rule for {type(fact).__name__}")
 
     def _publish(self, fact: TariffPublished) -> Refusal | None:
@@ -305,7 +328,73 @@ class Audit:
         if (balance + amount) // PICOS_PER_MICRO > account.alarms.max_balance:
             return Refusal.ABOVE_MAX_BALANCE
         self.balances[fact.account] += amount
+        self._recharges[order_id(fact.id)] = fact
         return None
+
+    def _adjust(self, fact: AdjustmentOrdered) -> Refusal | None:
+        account = self._accounts.get(fact.account)
+        if account is None:
+            return Refusal.UNKNOWN_ACCOUNT
+        if fact.currency != account.currency:
+            return Refusal.WRONG_CURRENCY
+        if not fact.note.strip():
+            return Refusal.NOTE_MISSING
+        if fact.amount_micros == 0:
+            return Refusal.AMOUNT_IS_ZERO
+        after = self.balances[fact.account] // PICOS_PER_MICRO + fact.amount_micros
+        if abs(fact.amount_micros) > ORDER_MAX_MICROS or abs(after) > MONEY_MAX_MICROS:
+            return Refusal.AMOUNT_TOO_LARGE
+        self.balances[fact.account] += fact.amount_micros * PICOS_PER_MICRO
+        return None
+
+    def _reverse(self, fact: ReversalOrdered) -> Refusal | None:
+        """Only a recharge whose answer is still kept can be taken back, and only once."""
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        try:
+            key = order_id(fact.order)
+        except ValueError:
+            return Refusal.UNKNOWN_ORDER
+        recharge = self._recharges.get(key)
+        if key not in self._kept or recharge is None or recharge.account != fact.account:
+            return Refusal.UNKNOWN_ORDER
+        if key in self._reversed:
+            return Refusal.ALREADY_REVERSED
+        self._reversed.add(key)
+        self.balances[fact.account] -= recharge.amount_micros * PICOS_PER_MICRO
+        return None
+
+    def _set_item(self, fact: ChargeItemSet) -> Refusal | None:
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        if not _is_item_valid(fact, max(self._now, fact.at)):
+            return Refusal.TERMS_INVALID
+        name = fact.account, fact.item
+        self._items[name] = fact, max(fact.starts, self._items[name][1]) if name in self._items else fact.starts
+        self._forget_ended(name)
+        return None
+
+    def _end_item(self, fact: ChargeItemEnded) -> Refusal | None:
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        return None if self._items.pop((fact.account, fact.item), None) else Refusal.UNKNOWN_ITEM
+
+    def _forget_ended(self, name: tuple[str, str]) -> None:
+        item, day = self._items[name]
+        if 0 <= item.ends < day:
+            del self._items[name]
+
+    def _charge_items(self) -> None:
+        """Every fee that is due, its periods one after the other."""
+        for name in sorted(self._items):
+            while name in self._items and _begin_of(self._items[name][1], self._items[name][0].zone) <= self._now:
+                item, day = self._items[name]
+                self.balances[item.account] -= _fee(item, day)
+                if item.period == Period.ONCE:
+                    del self._items[name]
+                    continue
+                self._items[name] = item, _next_period(item.period, day)
+                self._forget_ended(name)
 
     def _control(self, fact: ControlOrdered) -> Refusal | None:
         meter = self._meters.get(fact.meter)
@@ -316,6 +405,11 @@ class Audit:
         over = fact.wanted != Supply.UNKNOWN and fact.until <= max(self._now, fact.at)
         return Refusal.ALREADY_EXPIRED if over else None
 
+    def _watch(self, fact: MeterWatchSet) -> Refusal | None:
+        if fact.meter not in self._meters:
+            return Refusal.UNKNOWN_METER
+        return None if _is_watch_valid(fact.terms) else Refusal.TERMS_INVALID
+
     def usage_of(self, commodity: Commodity) -> int:
         """Wh or litres priced of a commodity."""
         return sum(
@@ -325,6 +419,67 @@ class Audit:
     def refusal_kept(self, key: bytes) -> str | None:
         """The answer kept for an order's id; None: forgotten, or never seen."""
         return self._kept[key][1] if key in self._kept else None
+
+
+def _is_watch_valid(terms: WatchTerms) -> bool:
+    usages, times = (terms.day_usage, terms.month_usage), (terms.offline_ms, terms.stuck_ms)
+    watts, night = (terms.stuck_w, terms.reverse_w), (terms.night_from, terms.night_until)
+    return (
+        all(0 <= usage <= 10**15 for usage in usages)
+        and -1 <= terms.night_usage <= 10**15
+        and all(0 <= time <= 400 * DAY_MS for time in times)
+        and all(0 <= power <= 10**9 for power in watts)
+        and all(0 <= minute <= 1439 for minute in night)
+        and len(set(night)) == 2
+        and 1 <= terms.repeat_ms <= 400 * DAY_MS
+        and 0 <= terms.repeat_max <= 250
+    )
+
+
+def _is_item_valid(fact: ChargeItemSet, now: int) -> bool:
+    try:
+        zone(fact.zone)
+    except ValueError:
+        return False
+    start = fact.starts * DAY_MS
+    return (
+        1 <= len(fact.item) <= 64
+        and 1 <= fact.amount_micros <= ORDER_MAX_MICROS
+        and 0 <= fact.area <= 10**9
+        and fact.amount_micros * fact.area <= ORDER_MAX_MICROS * 1000
+        and now - 366 * DAY_MS <= start < YEAR_2100_MS
+        and (fact.ends < 0 or fact.starts <= fact.ends)
+    )
+
+
+def _date(day: int) -> date:
+    return date.fromordinal(date(1970, 1, 1).toordinal() + day)
+
+
+def _begin_of(day: int, zone_name: str) -> int:
+    """Ms UTC of local midnight."""
+    at = _date(day)
+    return int(datetime(at.year, at.month, at.day, tzinfo=zone(zone_name)).timestamp()) * 1000
+
+
+def _next_period(period: Period, day: int) -> int:
+    """The day after, until it is the first of a month, of a quarter, of a year."""
+    first_months = {Period.MONTH: range(1, 13), Period.QUARTER: (1, 4, 7, 10), Period.YEAR: (1,)}[period]
+    day += 1
+    while _date(day).day != 1 or _date(day).month not in first_months:
+        day += 1
+    return day
+
+
+def _fee(item: ChargeItemSet, day: int) -> int:
+    """Picos of the charge for the period in which `day` is, from that day on; a hundredth of the currency is its smallest part."""
+    amount = Fraction(item.amount_micros, 10_000) * (Fraction(item.area, 1000) if item.area else 1)
+    if item.partial and item.period != Period.ONCE:
+        following = _next_period(item.period, day)
+        first = max(back for back in range(following - 366, following) if _next_period(item.period, back - 1) == back)
+        until = following if item.ends < 0 else min(following, item.ends + 1)
+        amount *= Fraction(until - day, following - first)
+    return (2 * amount.numerator + amount.denominator) // (2 * amount.denominator) * 10_000 * PICOS_PER_MICRO
 
 
 def _advance(meter: _Meter, register: int) -> int:

@@ -23,26 +23,38 @@ def post_order(
     amount_micros: int,
     order: bytes,
     effects: Effects,
-) -> None:
-    """Post one order: `sides` are debit and credit, `order` the 16 bytes of its id."""
+    corrects: int = 0,
+    day: int = -1,
+) -> int:
+    """Post one order and return the posting's number: `sides` are debit and credit, `order` the 16 bytes of its id.
+
+    `day`: of a charge item the local day on which it fell due.
+    """
     rows = np.zeros(1, POSTING)
     row = rows[0]
     row.sequence, row.at, row.account = state.header.posting_sequence + 1, at, account
     row.debit, row.credit = sides
-    row.amount, row.day = amount_micros, -1
+    row.amount, row.day = amount_micros, day
     row.order_high, row.order_low = int.from_bytes(order[:8], "big"), int.from_bytes(order[8:], "big")
+    row.corrects = corrects
     append_postings(state, rows, effects)
+    return state.header.posting_sequence
 
 
 def append_postings(state: ShardState, rows: NDArray[np.void], effects: Effects) -> None:
-    """Add numbered posting rows to the effects and carry number and chain forward."""
+    """Add numbered posting rows to the effects and carry the number forward. An entry may post several times."""
     if len(rows) == 0:
         return
-    chain = chained(state.header.chain, rows)
-    sequence = state.header.posting_sequence + len(rows)
-    state.header = msgspec.structs.replace(state.header, posting_sequence=sequence, chain=chain)
-    assert effects.postings is None, "one entry posts once"
-    effects.postings, effects.chain = rows, chain
+    before = effects.postings
+    effects.postings = rows if before is None else np.concatenate([before, rows]).view(POSTING)
+    state.header = msgspec.structs.replace(state.header, posting_sequence=state.header.posting_sequence + len(rows))
+
+
+def seal(state: ShardState, effects: Effects) -> None:
+    """Carry the chain over all that an entry has posted; once, when the entry is decided."""
+    if effects.postings is not None:
+        effects.chain = chained(state.header.chain, effects.postings)
+        state.header = msgspec.structs.replace(state.header, chain=effects.chain)
 
 
 def chained(chain: bytes, rows: NDArray[np.void]) -> bytes:

@@ -15,28 +15,36 @@ from numpy.typing import NDArray
 from domain.effects import POSTING, USAGE, Effects
 from domain.facts import (
     AccountOpened,
+    AdjustmentOrdered,
+    ChargeItemEnded,
+    ChargeItemSet,
     CommandReported,
     ControlOrdered,
     Fact,
     MeterInstalled,
+    MeterWatchSet,
     ReadingBlock,
     ReadingRefused,
     RechargeOrdered,
     Record,
     RefundOrdered,
+    ReversalOrdered,
     TariffAssigned,
     TariffPublished,
     Ticked,
 )
 from domain.ids import EntryId, entry_text
 from flows.alarms import repeat_alarm
-from flows.ledger import append_postings
+from flows.items import charge_due
+from flows.ledger import append_postings, seal
 from flows.orders.accounts import open_account
 from flows.orders.answers import decide_order, prune_outcomes
 from flows.orders.control import order_control
+from flows.orders.items import end_item, set_item
 from flows.orders.meters import install_meter
-from flows.orders.money import recharge, refund
+from flows.orders.money import adjust, recharge, refund, reverse
 from flows.orders.tariffs import assign_tariff, publish_tariff
+from flows.orders.watch import set_watch
 from flows.quarantine import hold_reading, hold_refused, release
 from flows.readings.kernel import Columns, Tables, fold_readings, repeats_due
 from flows.readings.metering import FUTURE_MS, LATEST_MS, believable_span
@@ -46,6 +54,8 @@ from flows.readings.windows import LATENESS_MS, close_overdue
 from flows.state import ShardState
 from flows.supply import commands
 from flows.wallet import announce_level
+from flows.watching import watch
+from tariffs.periods import minute_of_day
 from tariffs.timeline import Timeline
 
 
@@ -70,6 +80,11 @@ ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     TariffAssigned: assign_tariff,
     RechargeOrdered: recharge,
     RefundOrdered: refund,
+    AdjustmentOrdered: adjust,
+    ReversalOrdered: reverse,
+    ChargeItemSet: set_item,
+    ChargeItemEnded: end_item,
+    MeterWatchSet: set_watch,
     ControlOrdered: order_control,
 }
 
@@ -85,6 +100,7 @@ def fold(state: ShardState, entries: Iterable[tuple[EntryId, Fact]]) -> tuple[Sh
         assert entry > state.position, "a log is folded once, in order"
         effects = Effects(entry)
         decide(state, fact, effects)
+        seal(state, effects)
         state.position = entry
         folded.append(_named(state, effects))
     return state, folded
@@ -202,7 +218,7 @@ def _heed(state: ShardState, event: Any, effects: Effects) -> None:
 
 
 def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
-    """Let a minute pass: close windows and days, repeat alarms, end wishes, expire and retry commands."""
+    """Let a minute pass: close windows and days, repeat alarms, charge what is due, end wishes, expire and retry commands."""
     now = max(state.header.now, fact.at)
     state.header = msgspec.structs.replace(state.header, now=now)
     if state.meters.count:
@@ -220,6 +236,9 @@ def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
     for event in repeats.view(EVENT):
         record = state.account_record(int(event.row))
         effects.alarms.append(repeat_alarm(record, int(event.before), int(event.balance), now, int(event.after)))
+    charge_due(state, now, effects)
+    if state.watches.count and now > 0:
+        watch(state, now, _local_days(state, now), _local_minutes(state, now), effects)
     commands.tick(state, now, effects)
     prune_outcomes(state, now)
 
@@ -231,6 +250,14 @@ def _local_days(state: ShardState, at: int) -> NDArray[np.int32]:
     prices = prices_of(state.covering(min(state.oldest_ms or at, at), at))
     days = [prices.segments[segment_at(plan, at, prices)].day for plan in range(len(state.plans))]
     return np.array(days, np.int32)
+
+
+def _local_minutes(state: ShardState, now: int) -> NDArray[np.int32]:
+    """The local minute of the day of each plan's zone at `now`, ms UTC."""
+    zones = [
+        [stage for stage in plan if stage is plan[0] or stage.from_ms <= now][-1].tariff.zone for plan in state.plans
+    ]
+    return np.array([minute_of_day(now, zone_name) for zone_name in zones], np.int32)
 
 
 def _order_rule(rule: Callable[[ShardState, Any, Effects], Any]) -> Callable[[ShardState, Any, Effects], None]:

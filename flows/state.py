@@ -4,7 +4,9 @@
 never moved or removed, so a row number is a lasting name inside the shard.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -17,9 +19,11 @@ from domain.state import (
     COUNTER,
     METER,
     METER_TERMS,
+    WATCH,
     AccountRecord,
     Assignment,
     Changes,
+    ChargeItem,
     Forced,
     KeptOutcome,
     MeterRecord,
@@ -29,6 +33,7 @@ from domain.state import (
     RowChanges,
     Rows,
     ShardHeader,
+    StandingAlarm,
     StoredShard,
     TariffRecord,
 )
@@ -84,6 +89,26 @@ class Table(Generic[K, R]):
         return changes
 
 
+class Agenda:
+    """What falls due when. An entry that was planned anew stays until it is taken: whoever takes one looks whether it still holds."""
+
+    def __init__(self, entries: Iterable[tuple[int, str]] = ()) -> None:
+        self._heap = list(entries)
+        heapify(self._heap)
+
+    def put(self, at: int, key: str) -> None:
+        """Let a key fall due at `at`, ms UTC."""
+        heappush(self._heap, (at, key))
+
+    def is_due(self, now: int) -> bool:
+        """Whether anything falls due by `now`."""
+        return bool(self._heap) and self._heap[0][0] <= now
+
+    def take(self) -> tuple[int, str]:
+        """The earliest entry, by time and then by key."""
+        return heappop(self._heap)
+
+
 class Hot:
     """Rows that change with readings, with a mark for each that changed."""
 
@@ -131,6 +156,7 @@ class ShardState:
     meters: Hot = field(default_factory=lambda: Hot(METER))
     meter_terms: Hot = field(default_factory=lambda: Hot(METER_TERMS))
     counters: Hot = field(default_factory=lambda: Hot(COUNTER))
+    watches: Hot = field(default_factory=lambda: Hot(WATCH))
     account_records: Table[str, AccountRecord] = field(default_factory=Table)
     meter_records: Table[int, MeterRecord] = field(default_factory=Table)
     tariff_records: Table[str, TariffRecord] = field(default_factory=Table)
@@ -139,10 +165,15 @@ class ShardState:
     cases: Table[str, QuarantineCase] = field(default_factory=Table)
     commands: Table[int, OpenCommand] = field(default_factory=Table)
     forced: Table[int, Forced] = field(default_factory=Table)
+    items: Table[str, ChargeItem] = field(default_factory=Table)
+    standing: Table[str, StandingAlarm] = field(default_factory=Table)
     slots: NDArray[np.int32] = field(default_factory=lambda: slots_for(np.empty(0, np.int64)))
     account_ids: list[str] = field(default_factory=list)
     tariffs: list[Tariff] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
+    due_items: Agenda = field(default_factory=Agenda)
+    due_repeats: Agenda = field(default_factory=Agenda)
+    watch_rows: dict[int, int] = field(default_factory=dict)
     plan_rows: dict[tuple[Assignment, ...], int] = field(default_factory=dict)
     oldest_ms: int = 0
     timeline: Timeline | None = None
@@ -156,6 +187,9 @@ class ShardState:
         self.plan_rows = {record.assignments: row for row, record in self.plan_records.sorted()}
         self.make_plans()
         self.index_meters()
+        self.due_items = Agenda((item.due_at, key) for key, item in self.items.sorted())
+        self.watch_rows = {int(meter): row for row, meter in enumerate(self.watches.rows["meter"])}
+        self.due_repeats = Agenda((self._repeats_at(alarm), key) for key, alarm in self.standing.sorted())
 
     @classmethod
     def of(cls, stored: StoredShard) -> "ShardState":
@@ -170,6 +204,7 @@ class ShardState:
             meters=Hot(METER, rows["meters"]),
             meter_terms=Hot(METER_TERMS, rows["meter_terms"]),
             counters=Hot(COUNTER, rows["counters"]),
+            watches=Hot(WATCH, rows["watches"]),
             account_records=Table(records["account_records"]),
             meter_records=Table(records["meter_records"]),
             tariff_records=Table(records["tariff_records"]),
@@ -178,6 +213,8 @@ class ShardState:
             cases=Table(records["cases"]),
             commands=Table(records["open_commands"]),
             forced=Table(records["forced"]),
+            items=Table(records["charge_items"]),
+            standing=Table(records["standing_alarms"]),
         )
 
     def index_meters(self) -> None:
@@ -193,6 +230,18 @@ class ShardState:
             self.slots = slots_for(np.ascontiguousarray(self.meter_terms.rows["number"]))
         else:
             enter_slot(self.slots, number, row)
+
+    def _repeats_at(self, alarm: StandingAlarm) -> int:
+        watch = self.meter_records[alarm.meter].watch
+        return alarm.last + (watch.repeat_ms if watch else 0)
+
+    def watch_row(self, meter: int) -> int:
+        """The watch of the meter in row `meter`, which is made where it has none."""
+        row = self.watch_rows.get(meter)
+        if row is None:
+            row = self.watch_rows[meter] = self.watches.append()
+            self.watches.rows[row].meter, self.watches.rows[row].night_total = meter, -1
+        return row
 
     def make_plans(self) -> None:
         """Put the tariffs, as now published, into all plans; the timeline is compiled anew when it is next needed."""
@@ -245,6 +294,7 @@ class ShardState:
             "meters": self.meters.take_changes(),
             "meter_terms": self.meter_terms.take_changes(),
             "counters": self.counters.take_changes(),
+            "watches": self.watches.take_changes(),
         }
         records: dict[str, dict[Any, Any]] = {
             "account_records": self.account_records.take_changes(),
@@ -255,5 +305,7 @@ class ShardState:
             "cases": self.cases.take_changes(),
             "open_commands": self.commands.take_changes(),
             "forced": self.forced.take_changes(),
+            "charge_items": self.items.take_changes(),
+            "standing_alarms": self.standing.take_changes(),
         }
         return Changes(self.header, rows, records)

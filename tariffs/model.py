@@ -35,6 +35,7 @@ from tariffs.values import (
     Start,
     Text,
     TitlePart,
+    Usages,
     Week,
     YearlyRange,
     all_mistakes,
@@ -53,6 +54,7 @@ HOLIDAY, WORKDAY = "holiday", "workday"
 
 COUNTRY = 'a country such as "CN", or a part of one such as "US-CA",'
 _COUNTRY = re.compile(r"[A-Z]{2}(-[A-Za-z0-9]{1,6})?")
+_STATE = re.compile(r"[A-Z]{2}")
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _UNITS = {"electricity": "kWh", "water": "m3"}
 
@@ -451,11 +453,32 @@ class SealedPart(Part):
     known_until: Day | None = None
 
 
+class ExamplePart(Part):
+    """`[[example]]`: what a bill comes to. `tariffs.examples` holds it against the bill that we compute; pricing never reads it."""
+
+    from_: Day = Field(alias="from")
+    until: Day
+    usage: Usages
+    used: Quantity | None = None
+    persons: Annotated[int, Field(ge=1, le=100)] = 1
+    capacity: Quantity | None = None
+    total: Decimal
+    source: Text
+
+    @field_validator("until")
+    @classmethod
+    def _later(cls, until: date, info: ValidationInfo) -> date:
+        if "from_" in info.data and not until > info.data["from_"]:
+            raise ValueError(f"a date after from, {info.data['from_']}: it is the first day that is not billed")
+        return until
+
+
 class TariffPart(Part):
     """A tariff file."""
 
     tariff: Annotated[str, matching(_ID.fullmatch, "an id of at most 64 small letters, digits and -")]
     title: TitlePart
+    country: Annotated[str, matching(_STATE.fullmatch, "a country of 2 capital letters such as CN")] | None = None
     commodity: Literal["electricity", "water"]
     unit: Literal["kWh", "m3"] | None = None
     currency: Annotated[str, matching(re.compile("[A-Z]{3}").fullmatch, "a currency of 3 capital letters such as CNY")]
@@ -465,6 +488,7 @@ class TariffPart(Part):
     sealed_calendar: SealedPart | None = None
     calendar: CalendarPart | None = None
     version: list[VersionPart]
+    example: list[ExamplePart] = Field(default=[])
 
     @field_validator("unit")
     @classmethod
@@ -492,6 +516,20 @@ class TariffPart(Part):
         if "calendar" in info.data:
             all_mistakes(list(_kind_mistakes(versions, info.data["calendar"])))
         return versions
+
+    @field_validator("example")
+    @classmethod
+    def _examples_of_bands(cls, examples: list[ExamplePart], info: ValidationInfo) -> list[ExamplePart]:
+        bands = {band: None for version in info.data.get("version", ()) for band in version.bands()}
+        all_mistakes(
+            [
+                ((index, "usage", band), f"a band of this tariff: {listed(bands)}", band)
+                for index, example in enumerate(examples)
+                for band in example.usage
+                if bands and band not in {"", *bands}
+            ]
+        )
+        return examples
 
     @field_validator("zone")
     @classmethod

@@ -35,6 +35,12 @@ def midnight_ms(day: date, zone_name: str) -> int:
     return int((start - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
 
 
+def minute_of_day(at_ms: int, zone_name: str) -> int:
+    """The local minute of the day, 0 to 1439, at an instant in ms UTC."""
+    at = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).astimezone(zone(zone_name))
+    return at.hour * 60 + at.minute
+
+
 def restarts(plan: Plan) -> list[list[int]]:
     """For each stage and version of it: the earliest instant (ms UTC) at which a period that it counts in can begin.
 

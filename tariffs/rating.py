@@ -258,7 +258,7 @@ def _edges(plan: Plan, start_ms: int, end_ms: int) -> Iterator[int]:
     """The start, every minute at which something changes, and the end."""
     yield start_ms
     begins = {stage.from_ms for stage in plan} | {each.from_ms for stage in plan for each in stage.tariff.versions}
-    ruling = (moment_of(plan, start_ms), _local(_stage(plan, start_ms).tariff, start_ms).utcoffset())
+    ruling = _ruling(plan, start_ms)
     for minute_ms in range(start_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS, end_ms, MINUTE_MS):
         tariff = plan[ruling[0].stage].tariff
         now = _local(tariff, minute_ms)
@@ -266,10 +266,15 @@ def _edges(plan: Plan, start_ms: int, end_ms: int) -> Iterator[int]:
         is_candidate = now.minute == 0 or now.hour * 60 + now.minute in slots
         if not (is_candidate or minute_ms in begins or now.utcoffset() != ruling[1]):
             continue
-        before, ruling = ruling, (moment_of(plan, minute_ms), now.utcoffset())
+        before, ruling = ruling, _ruling(plan, minute_ms)
         if ruling != before or now.minute == 0:
             yield minute_ms
     yield end_ms
+
+
+def _ruling(plan: Plan, utc_ms: int) -> tuple[Moment, timedelta | None]:
+    """What rules an instant, and the UTC offset in the zone of the tariff that does."""
+    return moment_of(plan, utc_ms), _local(_stage(plan, utc_ms).tariff, utc_ms).utcoffset()
 
 
 def moment_of(plan: Plan, utc_ms: int) -> Moment:

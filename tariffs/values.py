@@ -111,6 +111,21 @@ def _thousandths(value: object) -> int:
     return int(exact)
 
 
+def _usages(value: object) -> dict[str, int]:
+    """Thousandths by band; of a single quantity, under no band's name."""
+    if not isinstance(value, dict):
+        return {"": _thousandths(value)}
+    found: list[Found] = []
+    usages = {}
+    for band, item in value.items():
+        try:
+            usages[str(band)] = _thousandths(item)
+        except ValueError as error:
+            found.append(((band,), str(error), item))
+    all_mistakes(found)
+    return usages
+
+
 def _rising(values: list[int]) -> list[int]:
     all_mistakes(
         [
@@ -268,6 +283,8 @@ Positive = Annotated[Fraction, BeforeValidator(_decimal), AfterValidator(_positi
 Quantity = Annotated[int, BeforeValidator(_thousandths)]
 """kWh or m³ in the file; Wh or litres here."""
 Limits = Annotated[list[Quantity], AfterValidator(_rising)]
+Usages = Annotated[dict[str, int], BeforeValidator(_usages)]
+"""kWh or m³ by band in the file, or one quantity, which is under ""; Wh or litres here."""
 Day = Annotated[date, BeforeValidator(_day)]
 Days = Annotated[list[date], BeforeValidator(_day_range)]
 Start = Annotated[date | datetime, BeforeValidator(_start)]

@@ -153,6 +153,8 @@ def _disorders(terms: AlarmTerms) -> Iterator[tuple[str, str]]:
         yield "reconnect below arrears", "reconnect at least arrears"
     if terms.hysteresis < 0:
         yield "a negative hysteresis", "hysteresis from 0"
+    if terms.overdraft < 0:
+        yield "a negative overdraft", "overdraft from 0"
 
 
 def _misfits(path: KeyPath, row: dict[str, Any], profile: Profile, tariff: SiteTariff | None) -> Iterator[Finding]:

@@ -109,6 +109,7 @@ class AccountPart(Part):
     hysteresis: Money | None = None
     reconnect: Money | None = None
     max_balance: Money | None = None
+    overdraft: Money | None = None
     repeat_minutes: int | None = Field(default=None, ge=1)
     repeat_max: int | None = Field(default=None, ge=0, le=250)
 
@@ -156,7 +157,7 @@ class SiteDocument(Part):
 
 def alarm_terms(row: Mapping[str, Any]) -> AlarmTerms:
     """The terms that an `[[account]]` table states, the rest as the domain has them. Raises ValueError for a bad amount."""
-    amounts = ("low", "pretrip", "arrears", "hysteresis", "reconnect", "max_balance")
+    amounts = ("low", "pretrip", "arrears", "hysteresis", "reconnect", "max_balance", "overdraft")
     stated = {key: money_micros(row[key]) for key in amounts if row.get(key) is not None}
     if row.get("repeat_minutes") is not None:
         stated["repeat_ms"] = row["repeat_minutes"] * MINUTE_MS

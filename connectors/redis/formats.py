@@ -20,7 +20,7 @@ from domain.facts import RECORDS, Fact, ReadingBlock, Record
 from domain.ids import meter_text
 from domain.state import AccountRecord
 from domain.units import money_text
-from domain.words import AlarmState
+from domain.words import SEVERITY, AlarmState
 
 EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
 """The first and last millisecond of the years 1 to 9999: what a date can say."""
@@ -123,6 +123,7 @@ def alarm_message(alarm: Alarm, record: AccountRecord | None) -> dict[str, Any]:
         "v": 1,
         "id": alarm.id,
         "kind": alarm.kind,
+        "severity": SEVERITY[alarm.kind],
         "state": alarm.state,
         "at": iso(alarm.at),
         "site": place.site if place else "",
@@ -135,6 +136,7 @@ def alarm_message(alarm: Alarm, record: AccountRecord | None) -> dict[str, Any]:
         "threshold": money_text(alarm.threshold),
         "repeat": alarm.repeat,
         "reason": alarm.reason,
+        "amount": money_text(alarm.amount),
         "cleared": alarm.state == AlarmState.CLEARED,
         "text": {"zh": zh, "en": en},
     }

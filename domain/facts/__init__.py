@@ -6,11 +6,13 @@ is one small record. A fact's `KIND` and `VERSION` name its format in the log (`
 
 from domain.facts.accounts import AccountOpened, AlarmTerms, Place
 from domain.facts.control import CommandReported, ControlOrdered
+from domain.facts.items import ChargeItemEnded, ChargeItemSet
 from domain.facts.meters import MeterInstalled
-from domain.facts.money import RechargeOrdered, RefundOrdered
+from domain.facts.money import AdjustmentOrdered, RechargeOrdered, RefundOrdered, ReversalOrdered
 from domain.facts.readings import Column, ReadingBlock, ReadingRefused
 from domain.facts.record import Record, Ticked
 from domain.facts.tariffs import TariffAssigned, TariffPublished
+from domain.facts.watch import MeterWatchSet, WatchTerms
 
 RECORDS: tuple[type[Record], ...] = (
     Ticked,
@@ -20,6 +22,11 @@ RECORDS: tuple[type[Record], ...] = (
     TariffAssigned,
     RechargeOrdered,
     RefundOrdered,
+    AdjustmentOrdered,
+    ReversalOrdered,
+    ChargeItemSet,
+    ChargeItemEnded,
+    MeterWatchSet,
     ControlOrdered,
     CommandReported,
     ReadingRefused,
@@ -30,19 +37,25 @@ Fact = ReadingBlock | Record
 __all__ = [
     "RECORDS",
     "AccountOpened",
+    "AdjustmentOrdered",
     "AlarmTerms",
+    "ChargeItemEnded",
+    "ChargeItemSet",
     "Column",
     "CommandReported",
     "ControlOrdered",
     "Fact",
     "MeterInstalled",
+    "MeterWatchSet",
     "Place",
     "ReadingBlock",
     "ReadingRefused",
     "RechargeOrdered",
     "Record",
     "RefundOrdered",
+    "ReversalOrdered",
     "TariffAssigned",
     "TariffPublished",
     "Ticked",
+    "WatchTerms",
 ]

@@ -10,8 +10,9 @@ from domain.facts.record import Record
 class AlarmTerms(msgspec.Struct, frozen=True, kw_only=True):
     """When an account is warned, cut and restored. Amounts in micros; a level is reached at or below its amount.
 
-    low >= pretrip >= arrears. A level clears above its amount plus `hysteresis`. From arrears the supply is off until the
-    balance is at least `reconnect`. A level repeats at most `repeat_max` times, `repeat_ms` apart.
+    low >= pretrip >= arrears. A level clears above its amount plus `hysteresis`. The supply is off from `overdraft` below arrears,
+    which is a level of its own where it is above 0, until the balance is at least `reconnect`. A level repeats at most
+    `repeat_max` times, `repeat_ms` apart.
     """
 
     low: int = 20_000_000
@@ -22,6 +23,7 @@ class AlarmTerms(msgspec.Struct, frozen=True, kw_only=True):
     max_balance: int = 10**13
     repeat_ms: int = 14_400_000
     repeat_max: int = 3
+    overdraft: int = 0
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,10 +14,16 @@ def _terms_mistake(terms: AlarmTerms) -> str:
         "low >= pretrip >= arrears": terms.low >= terms.pretrip >= terms.arrears,
         "reconnect >= arrears": terms.reconnect >= terms.arrears,
         "hysteresis >= 0": terms.hysteresis >= 0,
+        "overdraft >= 0": terms.overdraft >= 0,
         "0 < repeat_ms <= 10^12": 0 < terms.repeat_ms <= 10**12,
         "0 <= repeat_max <= 250": 0 <= terms.repeat_max <= 250,
         "amounts within bounds": max(
-            abs(terms.low), abs(terms.arrears), abs(terms.reconnect), terms.hysteresis, terms.max_balance
+            abs(terms.low),
+            abs(terms.arrears),
+            abs(terms.reconnect),
+            terms.hysteresis,
+            terms.max_balance,
+            terms.overdraft,
         )
         < MONEY_MAX_MICROS,
     }

@@ -44,7 +44,9 @@ def decide_order(
     refusal, detail = answer if isinstance(answer, tuple) else (answer, "")
     outcome = _outcome(state, fact, refusal, detail)
     if refusal not in {Refusal.TOO_OLD, Refusal.ID_FROM_THE_FUTURE}:
-        state.outcomes.put(key, KeptOutcome(content=content, outcome=outcome))
+        posting = state.header.posting_sequence if effects.postings is not None else 0
+        channel = getattr(fact, "channel", "")
+        state.outcomes.put(key, KeptOutcome(content=content, outcome=outcome, posting=posting, channel=channel))
     effects.outcomes.append(outcome)
 
 

@@ -65,6 +65,7 @@ def _meter_record(state: ShardState, fact: MeterInstalled) -> MeterRecord:
         persons=fact.persons,
         capacity_w=fact.capacity_w,
         assigned=known.assigned if known else (),
+        watch=known.watch if known else None,
     )
 
 
@@ -75,7 +76,7 @@ def _enter_meter(state: ShardState, fact: MeterInstalled, account: AccountRecord
     meter, terms = state.meters.rows[row], state.meter_terms.rows[row]
     meter.time, meter.register, meter.suspect, meter.window_start, meter.day = -1, 0, -1, -1, -1
     if fact.opening_register is not None:
-        meter.time, meter.register = fact.at, fact.opening_register
+        meter.time, meter.register, meter.moved_at = fact.at, fact.opening_register, fact.at
     terms.number, terms.account = fact.meter, account.row
     terms.modulus, terms.rated_per_hour, terms.ratio = fact.modulus, fact.rated_per_hour, fact.ratio
     terms.commodity, terms.switchable = fact.commodity, fact.switchable

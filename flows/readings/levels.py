@@ -1,13 +1,14 @@
 """Levels: how low a balance is, judged in the compiled loop at the reading that crosses.
 
-A level is reached at or below its amount and left above its amount plus the hysteresis; from arrears the supply is off until the
-balance is at least the reconnect amount. What follows is decided by the machine (`flows/alarms.py`).
+A level is reached at or below its amount and left above its amount plus the hysteresis; the supply is off from
+arrears, less the overdraft, until the balance is at least the reconnect amount. What follows is decided by the machine (`flows/alarms.py`).
 """
 
 from domain.words import Level
 from flows.readings.compiled import Row, compiled
 
 ARREARS = int(Level.ARREARS)
+LIMIT = int(Level.LIMIT)
 LOW = int(Level.LOW)
 PRETRIP = int(Level.PRETRIP)
 
@@ -17,14 +18,17 @@ def amount_of(level: int, terms: Row) -> int:
     """The balance at or below which a level is reached, in micros."""
     if level == LOW:
         return terms.low
-    return terms.pretrip if level == PRETRIP else terms.arrears
+    if level == PRETRIP:
+        return terms.pretrip
+    return terms.arrears if level == ARREARS else terms.arrears - terms.overdraft
 
 
 @compiled
 def level_after(account: Row, terms: Row) -> int:
     """The deepest level that is reached, or not yet left by more than the hysteresis."""
     level = account.level
-    while level < ARREARS and account.balance <= amount_of(level + 1, terms):
+    deepest = LIMIT if terms.overdraft > 0 else ARREARS
+    while level < deepest and account.balance <= amount_of(level + 1, terms):
         level += 1
     while level > 0 and account.balance > amount_of(level, terms) + terms.hysteresis:
         level -= 1
@@ -33,8 +37,8 @@ def level_after(account: Row, terms: Row) -> int:
 
 @compiled
 def tripped_after(account: Row, terms: Row) -> int:
-    """1 from arrears until the balance is at least the reconnect amount."""
-    if account.balance <= terms.arrears:
+    """1 from arrears, and the whole overdraft, until the balance is at least the reconnect amount."""
+    if account.balance <= terms.arrears - terms.overdraft:
         return 1
     return 0 if account.balance >= terms.reconnect else account.tripped
 

@@ -39,6 +39,28 @@ def close_window(meter: Row, number: int, output: Output) -> None:
 
 
 @compiled
+def month_of(day: int) -> int:
+    """12 * year + month - 1 of a local day number since 1970-01-01 (Howard Hinnant's `civil_from_days`)."""
+    shifted = day + 719_468
+    era = shifted // 146_097
+    day_of_era = shifted - era * 146_097
+    year = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
+    month = (5 * day_of_year + 2) // 153
+    # Their year begins in March.
+    return 12 * (year + era * 400) + month + 2
+
+
+@compiled
+def add_to_month(meter: Row) -> None:
+    """Count the open day, which closes, in its month."""
+    month = month_of(meter.day)
+    if meter.month != month:
+        meter.month, meter.month_usage = month, 0
+    meter.month_usage += meter.day_usage
+
+
+@compiled
 def close_day(meter: Row, term: Row, at: int, output: Output, sequence: int) -> None:
     """Post the open day's whole micros; the rest of less than a micro goes on to the next day."""
     amount = meter.day_cost
@@ -54,7 +76,8 @@ def close_day(meter: Row, term: Row, at: int, output: Output, sequence: int) -> 
         row.amount = abs(amount)
         row.meter = term.number
         row.day = meter.day
-        row.pad, row.order_high, row.order_low = 0, 0, 0
+        row.pad, row.order_high, row.order_low, row.corrects = 0, 0, 0, 0
+    add_to_month(meter)
     meter.day = -1
     meter.day_cost = 0
     meter.day_usage = 0

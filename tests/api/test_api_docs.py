@@ -80,5 +80,5 @@ def test_the_consumer_of_the_document_hears_what_was_and_what_comes(site, server
             during = consumer.stdout.readline()
             consumer.kill()
 
-    assert "欠费停供" in "".join(before)
+    assert "：欠费，" in "".join(before)
     assert f"表号 {METER}" in during

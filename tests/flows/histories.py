@@ -20,23 +20,29 @@ from connectors.redis.formats import pack
 from domain.effects import POSTING, Effects
 from domain.facts import (
     AccountOpened,
+    AdjustmentOrdered,
     AlarmTerms,
+    ChargeItemEnded,
+    ChargeItemSet,
     CommandReported,
     ControlOrdered,
     Fact,
     MeterInstalled,
+    MeterWatchSet,
     ReadingBlock,
     ReadingRefused,
     RechargeOrdered,
     RefundOrdered,
+    ReversalOrdered,
     TariffAssigned,
     TariffPublished,
     Ticked,
+    WatchTerms,
 )
 from domain.ids import LOG_START, EntryId
 from domain.state import RECORDS, ROWS, Changes, ShardHeader, StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS
-from domain.words import Commodity, Stage, Status, Supply
+from domain.words import Commodity, ItemKind, Period, Stage, Status, Supply
 from flows.machine import fold
 from flows.state import ShardState
 
@@ -229,7 +235,7 @@ class _Street:
         ]
         terms = AlarmTerms(
             low=20 * YUAN, pretrip=5 * YUAN, arrears=0, hysteresis=YUAN // 2, reconnect=2 * YUAN, max_balance=500 * YUAN,
-            repeat_ms=HOUR_MS, repeat_max=2,
+            repeat_ms=HOUR_MS, repeat_max=2, overdraft=self.random.choice([0, 0, 3 * YUAN]),
         )  # fmt: skip
         facts += [
             AccountOpened(at=self.now, id=self._id(), account=account, currency="CNY", alarms=terms)
@@ -266,6 +272,8 @@ class _Street:
             self._report,
             self._refused,
             self._odd,
+            self._item,
+            self._watch,
         ]
         if self.random.random() < 0.8:
             self.now += self.random.choice([1, 7, 15, 15, 40, 60, 150]) * MINUTE_MS + self.random.randrange(60_000)
@@ -275,7 +283,7 @@ class _Street:
         rows = [self._reading() for _ in range(self.random.randint(0, 5))]
         known = self.random.random() < 0.6
         status = [self.random.choice([0, Status.SUPPLY_KNOWN, Status.SUPPLY_KNOWN | Status.SUPPLY_ON]) for _ in rows]
-        power = [self.random.randrange(5_000) for _ in rows]
+        power = [self.random.randrange(-200, 5_000) for _ in rows]
         return readings(*rows, power=power if known else None, status=status if known else None)
 
     def _reading(self) -> tuple[int, int, int]:
@@ -310,11 +318,58 @@ class _Street:
         return Ticked(at=self.now - self.random.choice([0, 0, 0, 30 * MINUTE_MS]))
 
     def _money(self) -> Fact:
-        kind = self.random.choice([RechargeOrdered, RechargeOrdered, RefundOrdered])
+        kind = self.random.choice([RechargeOrdered, RechargeOrdered, RefundOrdered, AdjustmentOrdered, ReversalOrdered])
+        if kind is ReversalOrdered:
+            return self._reversal()
         account = self.random.choice([*self.accounts, *self.accounts, "nobody"])
         amount = self.random.choice([1, 3 * YUAN, 20 * YUAN, 20 * YUAN + 7, 100 * YUAN, 0, 10**15 + 1])
         currency = self.random.choice(["CNY"] * 7 + ["EUR"])
-        return self._kept(kind(at=self.now, id=self._id(), account=account, amount_micros=amount, currency=currency))
+        more: dict[str, Any] = {"channel": self.random.choice(["", "wechat", "bank"])}
+        if kind is AdjustmentOrdered:
+            amount, more = (
+                amount * self.random.choice([1, -1]),
+                {"note": self.random.choice(["goodwill", "miscounted", " "])},
+            )
+        order = kind(at=self.now, id=self._id(), account=account, amount_micros=amount, currency=currency, **more)
+        return self._kept(order)
+
+    def _watch(self) -> Fact:
+        choice = self.random
+        terms = WatchTerms(
+            day_usage=choice.choice([0, 400, -1]), month_usage=choice.choice([0, 3_000]), offline_ms=choice.choice([0, HOUR_MS]),
+            stuck_ms=choice.choice([0, HOUR_MS]), stuck_w=choice.choice([0, 900]), reverse_w=choice.choice([0, 100]),
+            night_usage=choice.choice([-1, 0, 333]), night_from=choice.choice([120, 1380, 240]), repeat_ms=2 * HOUR_MS,
+            repeat_max=choice.choice([0, 2]),
+        )  # fmt: skip
+        return self._kept(
+            MeterWatchSet(at=self.now, id=self._id(), meter=choice.choice([*self.meters, 99]), terms=terms)
+        )
+
+    def _item(self) -> Fact:
+        """A fee, set anew now and then, or ended."""
+        choice, account, item = (
+            self.random,
+            self.random.choice([*self.accounts, "nobody"]),
+            self.random.choice(["rent", "lift"]),
+        )
+        if choice.random() < 0.2:
+            return self._kept(ChargeItemEnded(at=self.now, id=self._id(), account=account, item=item))
+        starts = self.now // DAY_MS + choice.choice([-400, -40, -1, 0, 1, 2])
+        return self._kept(
+            ChargeItemSet(
+                at=self.now, id=self._id(), account=account, item=item, kind=choice.choice(list(ItemKind)),
+                amount_micros=choice.choice([YUAN, 123_456, 0]), period=choice.choice(list(Period)), starts=starts,
+                zone=choice.choice([self.zone, self.zone, "Mars/Base"]), ends=choice.choice([-1, starts - 1, starts, starts + 20]),
+                area=choice.choice([0, 0, 87_450]), partial=choice.random() < 0.5,
+            )
+        )  # fmt: skip
+
+    def _reversal(self) -> Fact:
+        """Of any order that was made, most of them recharges, or of none."""
+        order = self.random.choice([*self.orders, None])
+        account = getattr(order, "account", "") or self.random.choice([*self.accounts, "nobody"])
+        named = order.id if order else self.random.choice(["x", self._id()])
+        return self._kept(ReversalOrdered(at=self.now, id=self._id(), account=account, order=named))
 
     def _kept(self, order: Any) -> Any:
         self.orders.append(order)
@@ -325,7 +380,7 @@ class _Street:
 
     def _contradicted(self) -> Fact:
         order = self.random.choice(self.orders)
-        if isinstance(order, RechargeOrdered | RefundOrdered):
+        if isinstance(order, RechargeOrdered | RefundOrdered | AdjustmentOrdered):
             return msgspec.structs.replace(order, at=self.now, amount_micros=order.amount_micros + 1)
         return RechargeOrdered(at=self.now, id=order.id, account=self.accounts[0], amount_micros=1, currency="CNY")
 

@@ -54,9 +54,10 @@ class Home:
         self.terms = {"modulus": 1_000_000, "rated_per_hour": 60_000, "opening_register": 100_000} | terms
         tariff = document.split('"')[1]
         currency = self.terms.pop("currency", "CNY")
+        warned = self.terms.pop("alarms", TERMS)
         self.tell(TariffPublished(at=self.start, id=self.id(self.start), tariff=tariff, document=document))
         self.tell(
-            AccountOpened(at=self.start, id=self.id(self.start), account="room-201", currency=currency, alarms=TERMS)
+            AccountOpened(at=self.start, id=self.id(self.start), account="room-201", currency=currency, alarms=warned)
         )
         for meter in range(1, meters + 1):
             installed = MeterInstalled(
@@ -169,12 +170,12 @@ def test_a_morning_of_levels():
     """Down, to and fro about a level, and up again: one event a crossing, and calm within the hysteresis."""
     home = Home()
     day = [
-        ("08:00", home.pays, 21, []),
+        ("08:00", home.pays, 21, ["money_arrived noted 21.00"]),
         ("09:00", home.reads, 101_000, ["balance_low raised 20.00"]),
         ("10:00", home.reads, 101_500, []),
-        ("10:10", home.pays, 1, []),
+        ("10:10", home.pays, 1, ["money_arrived noted 20.50"]),
         ("11:00", home.reads, 102_000, []),
-        ("11:10", home.pays, 2, ["balance_low cleared 22.00"]),
+        ("11:10", home.pays, 2, ["money_arrived noted 22.00", "balance_low cleared 22.00"]),
         ("12:00", home.reads, 104_000, ["balance_low raised 20.00"]),
     ]
 

@@ -7,7 +7,7 @@ from domain.units import HOUR_MS, MINUTE_MS, PICOS_PER_MICRO, PRICE_MAX_NANOS, U
 from tariffs import rating
 from tariffs.loader import catalogue, load_tariff
 from tariffs.rating import Piece, band_and_price
-from tariffs.tariff import Plan, Tariff, plan_of
+from tariffs.tariff import Plan, Stage, Tariff, plan_of
 from tariffs.timeline import compile_timeline
 
 SHANGHAI = load_tariff(catalogue()["shanghai-residential-tou"])
@@ -148,3 +148,14 @@ def test_pieces_add_up_and_are_cut_where_the_timeline_is(data, usage, length):
     assert sum(piece.usage for piece in pieces) == usage
     assert all(piece.usage > 0 and piece.cost_picos == piece.usage * piece.price for piece in pieces)
     assert [piece.start_ms for piece in pieces] == sorted(piece.start_ms for piece in pieces)
+
+
+def test_a_change_to_a_tariff_of_another_zone_cuts_once():
+    """From Shanghai to Kolkata in the middle of an hour: the pieces begin at the change, and not a minute later again."""
+    change = 1_743_296_400_000
+    stages = [(0, "Asia/Shanghai"), (change, "Asia/Kolkata")]
+    plan = tuple(Stage(start, tariff(zone, timed(0, (5,)), bands=("flat",))) for start, zone in stages)
+
+    pieces = cost_of(plan, change - 60_000, change + 120_000, 3_000)
+
+    assert [piece.start_ms for piece in pieces] == [change - 60_000, change]

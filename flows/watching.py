@@ -1,0 +1,107 @@
+"""Watching: the alarms of what a look at the watched meters has found, with their repeats."""
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.effects import Alarm, Effects
+from domain.ids import meter_text
+from domain.state import StandingAlarm
+from domain.units import quantity_text
+from domain.words import WATCHED_ALARM, AlarmKind, AlarmState, Watched
+from flows.readings.watching import CHANGED, look, month_usage
+from flows.state import ShardState
+
+_UNITS = ("kWh", "m³")
+
+
+def watch(state: ShardState, now: int, today: NDArray[np.int32], minute: NDArray[np.int32], effects: Effects) -> None:
+    """Look at all watched meters and say what is raised, cleared or to be repeated. `today`, `minute`: by plan, local."""
+    watches = state.watches
+    if watches.count:
+        changed = look(watches.rows, watches.dirty, state.meters.rows, state.meter_terms.rows, now, today, minute)
+        for change in changed.view(CHANGED):
+            _say(state, int(change.row), Watched(int(change.before)), Watched(int(change.after)), now, effects)
+    _repeat(state, now, effects)
+
+
+def standing_key(meter: int, kind: AlarmKind) -> str:
+    """`000000000017:offline`."""
+    return f"{meter_text(meter)}:{kind}"
+
+
+def _say(state: ShardState, row: int, before: Watched, after: Watched, now: int, effects: Effects) -> None:
+    meter = int(state.watches.rows[row].meter)
+    number = int(state.meter_terms.rows[meter].number)
+    for bit, kind in WATCHED_ALARM.items():
+        if bit not in before ^ after:
+            continue
+        reason = _reason(state, meter, kind)
+        if bit in after:
+            standing = StandingAlarm(meter=number, kind=kind, since=now, last=now, repeats=0, reason=reason)
+            _stand(state, standing)
+            effects.alarms.append(_alarm(state, standing, AlarmState.RAISED, now))
+        else:
+            standing = state.standing[standing_key(number, kind)]
+            state.standing.drop(standing_key(number, kind))
+            effects.alarms.append(_alarm(state, standing, AlarmState.CLEARED, now))
+
+
+def _reason(state: ShardState, row: int, kind: AlarmKind) -> str:
+    """How much it is, where an amount says more than the kind alone."""
+    meter, terms = state.meters.rows[row], state.meter_terms.rows[row]
+    unit = _UNITS[int(terms.commodity)]
+    match kind:
+        case AlarmKind.DAY_USAGE:
+            return f"{quantity_text(int(meter.day_usage))} {unit}"
+        case AlarmKind.MONTH_USAGE:
+            return f"{quantity_text(int(month_usage(meter, int(meter.day))))} {unit}"
+        case AlarmKind.REVERSE_FLOW | AlarmKind.STUCK:
+            return f"{int(meter.power)} W"
+    return ""
+
+
+def _terms(state: ShardState, meter: int) -> tuple[int, int]:
+    terms = state.meter_records[meter].watch
+    assert terms is not None, "only a watched meter has a standing alarm"
+    return terms.repeat_ms, terms.repeat_max
+
+
+def _stand(state: ShardState, standing: StandingAlarm) -> None:
+    key = standing_key(standing.meter, standing.kind)
+    state.standing.put(key, standing)
+    every, most = _terms(state, standing.meter)
+    if standing.repeats < most:
+        state.due_repeats.put(standing.last + every, key)
+
+
+def _repeat(state: ShardState, now: int, effects: Effects) -> None:
+    for key in _due(state, now):
+        standing = state.standing.get(key)
+        if standing is None:
+            continue
+        every, most = _terms(state, standing.meter)
+        if standing.repeats < most and now - standing.last >= every:
+            again = msgspec.structs.replace(standing, last=now, repeats=standing.repeats + 1)
+            _stand(state, again)
+            effects.alarms.append(_alarm(state, again, AlarmState.REPEATED, now))
+
+
+def _due(state: ShardState, now: int) -> Iterator[str]:
+    while state.due_repeats.is_due(now):
+        yield state.due_repeats.take()[1]
+
+
+def _alarm(state: ShardState, standing: StandingAlarm, alarm_state: AlarmState, at: int) -> Alarm:
+    return Alarm(
+        id="",
+        kind=standing.kind,
+        state=alarm_state,
+        at=at,
+        account=state.meter_records[standing.meter].account,
+        meter=standing.meter,
+        repeat=standing.repeats,
+        reason=standing.reason,
+    )

@@ -1,0 +1,156 @@
+"""Fees that fall due by the calendar: what is taken, when, and never twice."""
+
+from datetime import date
+
+import pytest
+from test_machine import EIGHT, Home, at, kinds
+
+from domain.facts import ChargeItemEnded, ChargeItemSet
+from domain.units import DAY_MS, HOUR_MS, money_text
+from domain.words import ItemKind, Ledger, Period
+from flows.state import ShardState
+
+
+def day(text: str) -> int:
+    """Local day number of a date."""
+    return (date.fromisoformat(text) - date(1970, 1, 1)).days
+
+
+def midnight(text: str) -> int:
+    """Ms UTC at which a date begins in Shanghai."""
+    return day(text) * DAY_MS - 8 * HOUR_MS
+
+
+def sets(home, starts, micros=3_000_000_000, **changed):
+    """An item of 3,000.00 a month; returns its refusal."""
+    words = {
+        "account": "room-201", "item": "rent", "kind": ItemKind.RENT, "period": Period.MONTH, "zone": "Asia/Shanghai",
+        "at": EIGHT, "id": home.id(EIGHT),
+    } | changed  # fmt: skip
+    return home.tell(ChargeItemSet(amount_micros=micros, starts=day(starts), **words)).outcomes[0].refusal
+
+
+def taken(home, *days):
+    """Amounts that the first tick of each day takes."""
+    return [[money_text(int(row["amount"])) for row in _rows(home.ticks(midnight(each)))] for each in days]
+
+
+def _rows(effects):
+    return [] if effects.postings is None else effects.postings
+
+
+# EIGHT is 8 o'clock on Saturday, 2025-12-06, in Shanghai.
+@pytest.mark.parametrize(
+    ("terms", "expected"),
+    [
+        ({}, ["3000.00"]),
+        ({"partial": True}, ["1645.16"]),  # 3,000 × 17 of 31 days of January
+        ({"partial": True, "ends": day("2026-01-20")}, ["580.65"]),  # 6 of 31 days
+        ({"micros": 2_350_000, "area": 87_450}, ["205.51"]),  # 2.35 × 87.45 m² = 205.5075
+        ({"period": Period.ONCE, "partial": True}, ["3000.00"]),
+        ({"period": Period.QUARTER, "partial": True}, ["2533.33"]),  # 76 of 90 days
+        ({"period": Period.YEAR, "partial": True}, ["2884.93"]),  # 351 of 365 days
+    ],
+)
+def test_what_a_first_charge_is(terms, expected):
+    """From 15 January: the whole amount, or its share by days where the site says so; by area; rounded once, half up."""
+    home = Home()
+    assert sets(home, "2026-01-15", **terms) == ""
+
+    assert taken(home, "2026-01-14", "2026-01-15", "2026-01-16") == [[], expected, []]
+
+
+def test_later_charges_are_for_calendar_periods():
+    """After the first, rent falls due on the first of each month, at local midnight and not before, and no longer after its end."""
+    home = Home()
+    sets(home, "2026-01-15", ends=day("2026-03-31"))
+    home.ticks(midnight("2026-01-15"))
+
+    before = home.ticks(midnight("2026-02-01") - 60_000)
+
+    assert before.postings is None
+    assert taken(home, "2026-02-01", "2026-03-01", "2026-04-01", "2026-05-01") == [["3000.00"], ["3000.00"], [], []]
+
+
+def test_months_that_no_tick_saw_are_charged_one_by_one():
+    """After an outage of two months each month has its own posting, with the day on which it fell due."""
+    home = Home()
+    sets(home, "2026-01-01")
+
+    effects = home.ticks(midnight("2026-03-02"))
+
+    assert [int(row["at"]) for row in effects.postings] == [midnight(f"2026-0{month}-01") for month in (1, 2, 3)]
+    assert {Ledger(int(row["credit"])) for row in effects.postings} == {Ledger.REVENUE_RENT}
+    assert home.balance == "-9000.00"
+
+
+def test_new_terms_never_charge_a_period_again():
+    """A rent that is raised in the middle of the month costs the new amount from the next month on."""
+    home = Home()
+    sets(home, "2026-01-01")
+    home.ticks(midnight("2026-01-01"))
+
+    sets(home, "2026-01-01", 3_500_000_000)
+
+    assert taken(home, "2026-01-20", "2026-02-01") == [[], ["3500.00"]]
+
+
+def test_an_item_that_ended_is_charged_no_more():
+    """What has been charged stays, and an item that nobody has is refused by name."""
+    home = Home()
+    sets(home, "2026-01-01")
+    end = ChargeItemEnded(at=EIGHT, id=home.id(EIGHT), account="room-201", item="rent")
+
+    answers = [home.tell(end).outcomes[0].refusal, sets(home, "2026-01-01", account="nobody")]
+    again = home.tell(ChargeItemEnded(at=EIGHT, id=home.id(EIGHT), account="room-201", item="rent"))
+
+    assert answers == ["", "unknown_account"]
+    assert again.outcomes[0].refusal == "unknown_item"
+    assert taken(home, "2026-02-01") == [[]]
+
+
+def test_a_fee_can_bring_a_tenant_into_arrears():
+    """Rent is taken from the wallet like usage: alarms are raised and the supply is cut."""
+    home = Home()
+    home.pays(at("08:00"), 100)
+    sets(home, "2026-01-01")
+
+    effects = home.ticks(midnight("2026-01-01"))
+
+    assert kinds(effects) == ["balance_low raised", "balance_pretrip raised", "balance_arrears raised"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "detail"),
+    [
+        ({"zone": "Mars/Base"}, "expected zone to be an IANA time zone such as Asia/Shanghai"),
+        ({"item": ""}, "expected item to have a name of 1 to 64 characters"),
+        ({"micros": 0}, "expected 0 < amount <= 10^9"),
+        ({"starts": "2024-01-01"}, "expected starts at most 366 days back"),
+        ({"ends": 5}, "expected ends not before starts"),
+    ],
+)
+def test_terms_that_are_refused(changed, detail):
+    """Each mistake is said in words, and nothing is set."""
+    home = Home()
+    words = {
+        "account": "room-201", "item": "rent", "kind": ItemKind.RENT, "period": Period.MONTH, "zone": "Asia/Shanghai",
+    }  # fmt: skip
+    starts, micros = changed.pop("starts", "2026-01-01"), changed.pop("micros", 1)
+
+    outcome = home.tell(
+        ChargeItemSet(at=EIGHT, id=home.id(EIGHT), amount_micros=micros, starts=day(starts), **(words | changed))
+    ).outcomes[0]
+
+    assert (outcome.refusal, outcome.detail) == ("terms_invalid", detail)
+    assert home.state.items.sorted() == []
+
+
+def test_a_reload_forgets_no_due_day():
+    """What falls due is known from the records alone: a state that comes from a store charges the same."""
+    home = Home()
+    sets(home, "2026-01-01")
+
+    reborn = ShardState(0, account_records=home.state.account_records, items=home.state.items)
+
+    assert reborn.due_items.take() == (midnight("2026-01-01"), "room-201:rent")

@@ -1,0 +1,209 @@
+"""What of a meter is worth an alarm besides its money: raised once, repeated as told, cleared once."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_machine import EIGHT, Home, at, kinds
+
+from domain.facts import MeterWatchSet, ReadingBlock, WatchTerms
+from domain.units import HOUR_MS, MINUTE_MS
+from flows.readings.watching import is_within
+from flows.readings.windows import month_of
+
+
+def watches(home, **terms):
+    """Watch meter 1; returns the refusal and its detail."""
+    outcome = home.tell(MeterWatchSet(at=EIGHT, id=home.id(EIGHT), meter=1, terms=WatchTerms(**terms))).outcomes[0]
+    return outcome.refusal, outcome.detail
+
+
+def reads(home, when, register, power):
+    """A reading with its power in W."""
+    columns = [np.array([value], np.int64) for value in (1, when, register, power)]
+    return home.tell(ReadingBlock(*columns))
+
+
+def watched():
+    """A home with money, so that no alarm of its balance is heard."""
+    home = Home()
+    home.pays(EIGHT, 500)
+    return home
+
+
+def reads_and_ticks(home, when, register):
+    """The clock, a reading, and what the next look finds."""
+    home.ticks(when)
+    home.reads(when, register)
+    return home.ticks(when)
+
+
+def test_too_much_in_a_day_is_said_once_and_cleared_when_the_day_closes():
+    """5 kWh are allowed: at 5.000 nothing, at 5.001 an alarm with the amount, nothing more that day, and a new day is free of it."""
+    home = watched()
+    watches(home, day_usage=5_000, repeat_max=0)
+    steps = [("10:00", 105_000, []), ("11:00", 105_001, ["day_usage raised"]), ("12:00", 107_000, [])]
+
+    told = []
+    for clock, register, _ in steps:
+        home.reads(at(clock), register)
+        told.append(kinds(home.ticks(at(clock))))
+    reads_and_ticks(home, at("23:30"), 107_000)
+    home.ticks(at("00:29", days=1))
+    home.reads(at("00:30", days=1), 107_100)
+
+    assert told == [said for _, _, said in steps]
+    assert kinds(home.ticks(at("00:31", days=1))) == ["day_usage cleared"]
+
+
+def test_the_amount_is_in_the_alarm():
+    """Whoever gets the message knows how much it is, in kWh, and in both languages."""
+    home = watched()
+    watches(home, day_usage=5_000)
+    home.reads(at("10:00"), 106_250)
+
+    (alarm,) = home.ticks(at("10:00")).alarms
+
+    assert (alarm.account, alarm.meter, alarm.reason) == ("room-201", 1, "6.250 kWh")
+
+
+def test_a_month_is_counted_over_its_days():
+    """Three kWh on the 6th and three on the 7th pass a month's five; January begins at nothing."""
+    home = watched()
+    watches(home, month_usage=5_000, repeat_max=0)
+
+    first = kinds(reads_and_ticks(home, at("20:00"), 103_000))
+    second = kinds(reads_and_ticks(home, at("20:00", days=1), 106_000))
+    third = kinds(home.ticks(at("00:30", days=26)))
+
+    assert (first, second, third) == ([], ["month_usage raised"], ["month_usage cleared"])
+
+
+def test_a_silent_meter_is_offline_until_it_is_read():
+    """Not at an hour but after it, repeated twice and no more, cleared by the next reading."""
+    home = watched()
+    watches(home, offline_ms=HOUR_MS, repeat_ms=2 * HOUR_MS, repeat_max=2)
+    home.reads(at("09:00"), 100_100)
+    clocks = ["10:00", "10:01", "11:00", "12:01", "14:01", "16:01", "18:01"]
+
+    said = {clock: kinds(home.ticks(at(clock))) for clock in clocks}
+    home.reads(at("18:30"), 100_200)
+
+    assert {clock: told for clock, told in said.items() if told} == {
+        "10:01": ["offline raised"],
+        "12:01": ["offline repeated"],
+        "14:01": ["offline repeated"],
+    }
+    assert kinds(home.ticks(at("18:31"))) == ["offline cleared"]
+
+
+def test_a_register_that_stands_still_under_load_is_stuck():
+    """Three hours at 900 W without a watt-hour; an idle flat is not stuck, and a register that moves is cleared."""
+    home = watched()
+    watches(home, stuck_ms=3 * HOUR_MS, stuck_w=500)
+    idle = [kinds(_after(home, clock, 100_000, 20)) for clock in ("10:00", "12:00")]
+    loaded = [kinds(_after(home, clock, 100_000, 900)) for clock in ("13:00", "13:30")]
+
+    assert idle == [[], []]
+    assert loaded == [["stuck raised"], []]
+    assert kinds(_after(home, "14:00", 100_001, 900)) == ["stuck cleared"]
+
+
+def _after(home, clock, register, power):
+    reads(home, at(clock), register, power)
+    return home.ticks(at(clock))
+
+
+@pytest.mark.parametrize(("power", "expected"), [(-99, []), (-100, ["reverse_flow raised"]), (2_000, [])])
+def test_power_that_flows_back(power, expected):
+    """A tenant's generator, or a meter that is wired the wrong way."""
+    home = watched()
+    watches(home, reverse_w=100)
+
+    assert kinds(_after(home, "10:00", 100_000, power)) == expected
+
+
+def test_use_at_night_is_a_leak():
+    """Between two and four nobody uses water: one litre is allowed, three are an alarm in the morning, a dry night clears it."""
+    home = watched()
+    watches(home, night_usage=1, repeat_max=0)
+    nights = []
+    register = 100_000
+    for day, litres in ((1, 1), (2, 3), (3, 3), (4, 0)):
+        for clock, used in (("01:59", 0), ("02:00", 0), ("03:30", litres), ("04:00", 0)):
+            register += used
+            home.reads(at(clock, days=day), register)
+            nights += [(day, clock, each) for each in kinds(home.ticks(at(clock, days=day)))]
+
+    assert nights == [(2, "04:00", "night_flow raised"), (4, "04:00", "night_flow cleared")]
+
+
+def test_what_is_no_longer_watched_is_cleared():
+    """New terms clear what they do not watch at the next tick, and nothing is repeated."""
+    home = watched()
+    watches(home, offline_ms=HOUR_MS)
+    home.reads(at("09:00"), 100_100)
+    home.ticks(at("10:30"))
+
+    watches(home)
+
+    assert kinds(home.ticks(at("10:31"))) == ["offline cleared"]
+    assert kinds(home.ticks(at("18:00"))) == []
+
+
+def test_a_meter_that_was_never_read_is_offline_from_its_terms_on():
+    """A meter that is installed and never answers is told, an hour after it is watched."""
+    home = Home(opening_register=None)
+    watches(home, offline_ms=HOUR_MS)
+
+    assert kinds(home.ticks(EIGHT + HOUR_MS)) == []
+    assert kinds(home.ticks(EIGHT + HOUR_MS + MINUTE_MS)) == ["offline raised"]
+
+
+@pytest.mark.parametrize(
+    ("terms", "detail"),
+    [
+        ({"day_usage": -1}, "expected usages from 0 to 10^15"),
+        ({"night_usage": -2}, "expected night_usage from -1"),
+        (
+            {"night_from": 60, "night_until": 60},
+            "expected night_from and night_until to be different minutes from 0 to 1439",
+        ),
+        ({"repeat_ms": 0}, "expected 0 < repeat_ms <= 400 days"),
+        (
+            {"stuck_w": -1, "offline_ms": -1},
+            "expected times from 0 to 400 days; expected watts from 0 to 10^9",
+        ),
+    ],
+)
+def test_terms_that_are_refused(terms, detail):
+    """All mistakes at once, in words; the meter is watched as before."""
+    home = watched()
+
+    assert watches(home, **terms) == ("terms_invalid", detail)
+    assert home.state.watches.count == 0
+
+
+@given(st.dates(dt.date(1900, 1, 1), dt.date(2200, 12, 31)))
+def test_the_month_of_a_day_is_the_calendars(day):
+    """The compiled loop's months are the calendar's, leap years included."""
+    number = (day - dt.date(1970, 1, 1)).days
+
+    assert month_of(number) == 12 * day.year + day.month - 1
+
+
+@pytest.mark.parametrize(
+    ("minute", "begin", "end", "expected"),
+    [
+        (120, 120, 240, True),
+        (240, 120, 240, False),
+        (10, 1380, 60, True),
+        (60, 1380, 60, False),
+        (1380, 1380, 60, True),
+    ],
+)
+def test_a_night_may_go_over_midnight(minute, begin, end, expected):
+    """Half open, as every window here: its begin belongs to it, its end does not."""
+    assert is_within(minute, begin, end) is expected
