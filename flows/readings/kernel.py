@@ -96,6 +96,14 @@ def take_earlier_time(meter: Row, time: int, register: int) -> bool:
 
 
 @compiled
+def believe(meter: Row, time: int, register: int) -> None:
+    """Make a reading the one that the next is judged against."""
+    if meter.time < 0 or meter.register != register:
+        meter.moved_at = time
+    meter.time, meter.register = time, register
+
+
+@compiled
 def usage_of(meter: Row, term: Row, register: int, metering: int) -> int:
     """Wh or litres since the last believed reading, after ratio; a first reading only begins."""
     return 0 if metering == FIRST else advance_of(meter, term, register) * term.ratio
@@ -176,7 +184,7 @@ def settle_interval(
 
 
 @compiled
-def believe(
+def settle_reading(
     i: int, row: int, usage: int, block: Columns, tables: Tables, prices: Prices, output: Output, sequence: int
 ) -> bool:
     """Settle a reading that is believed. Returns False, with nothing changed, where `output` might not have room for it."""
@@ -201,9 +209,7 @@ def believe(
         meter.held = 0
         meter.suspect = -1
         add_event(output, RELEASED, row, 0, 0, time, 0)
-    if meter.time < 0 or meter.register != block.register[i]:
-        meter.moved_at = time
-    meter.time, meter.register = time, block.register[i]
+    believe(meter, time, block.register[i])
     return True
 
 
@@ -232,7 +238,7 @@ def fold_reading(
     if metering >= DECREASE:
         quarantine(output, number, time, register, meter.register, metering)
         hold(meter, register, metering)
-    elif not believe(i, row, usage_of(meter, term, register, metering), block, tables, prices, output, sequence):
+    elif not settle_reading(i, row, usage_of(meter, term, register, metering), block, tables, prices, output, sequence):
         return False
     tables.dirty_meters[row] = 1
     if observe(meter, at_or(block.power, i, 0), at_or(block.status, i, -1)):
@@ -255,8 +261,8 @@ def fold_readings(
     """Fold the readings of a block from the `begin`-th on into the rows of a shard, in place, and add to the buffers in log order.
 
     Takes `Columns`, `Tables`, `Prices` and `Output` as plain tuples: numba takes over a named one ten times more slowly.
-    `classes` (n,) receives each reading's class; `sequence` is the number of the last posting. Returns how many of the block are folded: fewer than all where the buffers
-    might have no room for what the next leads to.
+    `classes` (n,) receives each reading's class; `sequence` is the number of the last posting. Returns how many of the block
+    are folded: fewer than all where the buffers might have no room for what the next leads to.
     """
     block, tables, prices, output = Columns(*columns), Tables(*rows), Prices(*timeline), Output(*buffers)
     for i in range(begin, len(block.meter)):
