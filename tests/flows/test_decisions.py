@@ -126,6 +126,18 @@ def test_a_fallen_counter_is_begun_anew_and_nothing_is_charged():
     assert home.balance == "498.00"
 
 
+def test_a_meter_begun_anew_never_goes_back_in_time():
+    """Its last reading came from a clock that is ahead: what a person says at half past ten holds from that reading on, not before."""
+    home = home_with(101_000, modulus=0)
+    home.reads(at("10:50"), 102_000)
+    home.reads(at("10:55"), 50)
+
+    decides(home, at("10:30"), REBASELINE, reason="decrease", register=60)
+
+    assert classes(home.reads(at("10:40"), 70)) == [Metering.LATE]
+    assert home.balance == "498.00"
+
+
 def test_a_gap_can_be_charged_as_a_person_says():
     """The old meter had run 30 kWh more when it was swapped: they are charged over the gap, spread, and from then the new one counts."""
     home = home_with(41_000, DAY_AND_NIGHT, modulus=0)
