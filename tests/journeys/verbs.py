@@ -28,7 +28,7 @@ from domain.facts import (
     TariffPublished,
     Ticked,
 )
-from domain.units import MINUTE_MS, money_micros
+from domain.units import MINUTE_MS, money_micros, quantity_thousandths
 from domain.words import Commodity, Decision, Stage, Status, Supply
 
 Words = Mapping[str, str]
@@ -82,11 +82,6 @@ def _part(word: str) -> str:
     return _PARTS.get(word, re.escape(word))
 
 
-def thousandths(text: str) -> int:
-    """Wh of kWh, or litres of m³."""
-    return money_micros(text) // 1000
-
-
 def _pairs(text: str, known: Mapping[str, Callable[[str], int]]) -> dict[str, int]:
     """`low 20.00 pretrip 5.00` as numbers by name."""
     words = text.split(" ") if text else []
@@ -107,7 +102,7 @@ _ACCOUNT_TERMS: dict[str, Callable[[str], int]] = {
     "repeat_max": int,
 }
 _METER_TERMS: dict[str, Callable[[str], int]] = {
-    "modulus": thousandths, "rated_per_hour": thousandths, "ratio": int, "persons": int, "capacity_w": int, "switchable": int,
+    "modulus": quantity_thousandths, "rated_per_hour": quantity_thousandths, "ratio": int, "persons": int, "capacity_w": int, "switchable": int,
 }  # fmt: skip
 
 
@@ -124,7 +119,7 @@ def _installs(home: Household, at: int, words: Words) -> Fact:
     return MeterInstalled(
         at=at, id=home.order(at, None), meter=int(words["meter"]), account=home.account(words), tariff=tariff["tariff"],
         commodity=Commodity.WATER if tariff["commodity"] == "water" else Commodity.ELECTRICITY,
-        opening_register=thousandths(words["register"]), **terms,
+        opening_register=quantity_thousandths(words["register"]), **terms,
     )  # fmt: skip
 
 
@@ -163,7 +158,9 @@ def _takes_back(home: Household, at: int, words: Words) -> Fact:
 
 def _reads(home: Household, at: int, words: Words) -> Fact:
     when = home.instant(at, words["time"]) if "time" in words else at
-    columns = [np.array([value], np.int64) for value in (home.meter(words), when, thousandths(words["register"]))]
+    columns = [
+        np.array([value], np.int64) for value in (home.meter(words), when, quantity_thousandths(words["register"]))
+    ]
     power = np.array([int(words["power"])], np.int64) if "power" in words else None
     seen = {"open": Status.SUPPLY_KNOWN, "closed": Status.SUPPLY_KNOWN | Status.SUPPLY_ON}
     status = np.array([seen[words["relay"]]], np.int64) if "relay" in words else None
@@ -198,16 +195,16 @@ def _releases(home: Household, at: int, words: Words) -> Fact:
 def _decides(home: Household, at: int, words: Words) -> Fact:
     return QuarantineDecided(
         at=at, id=home.order(at, words.get("order")), meter=home.meter(words), reason=words["reason"],
-        decision=Decision(words["decision"]), note=words["note"], usage=thousandths(words.get("quantity", "0")),
-        register=thousandths(words["register"]) if "register" in words else None,
+        decision=Decision(words["decision"]), note=words["note"], usage=quantity_thousandths(words.get("quantity", "0")),
+        register=quantity_thousandths(words["register"]) if "register" in words else None,
     )  # fmt: skip
 
 
 def _corrects(home: Household, at: int, words: Words) -> Fact:
     return ReadingCorrected(
         at=at, id=home.order(at, words.get("order")), meter=home.meter(words), from_ms=home.instant(at, words["time"]),
-        until_ms=home.instant(at, words["until"]), usage_delta=thousandths(words["quantity"]), note=words["note"],
-        register=thousandths(words["register"]) if "register" in words else None,
+        until_ms=home.instant(at, words["until"]), usage_delta=quantity_thousandths(words["quantity"]), note=words["note"],
+        register=quantity_thousandths(words["register"]) if "register" in words else None,
     )  # fmt: skip
 
 
