@@ -12,11 +12,10 @@ import numpy as np
 from bench.scene import DOCUMENT, SWEEP_MS, T0, TARIFF, figures, usages
 from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS, Rows
 from domain.units import HOUR_MS
-from flows.machine import prices_of
 from flows.readings.compiled import Ints, compiled
 from flows.readings.kernel import settle_interval
 from flows.readings.output import Output, emptied, output_of
-from flows.readings.pricing import Prices, segments_between
+from flows.readings.pricing import Prices, prices_of, segments_between
 from tariffs.loader import load_tariff
 from tariffs.tariff import plan_of
 from tariffs.timeline import compile_timeline

@@ -20,6 +20,7 @@ _WORDS: dict[AlarmKind, tuple[str, str]] = {
     AlarmKind.REVERSE_FLOW: ("反向用电", "power flows back"),
     AlarmKind.NIGHT_FLOW: ("夜间持续用量，疑似泄漏", "use at night, perhaps a leak"),
     AlarmKind.COMMAND_FAILED: ("控制命令未成功", "the supply could not be switched"),
+    AlarmKind.CLOCK_DRIFT: ("表计时钟偏差", "the meter's clock is wrong"),
 }
 _STATES: dict[AlarmState, tuple[str, str]] = {
     AlarmState.RAISED: ("告警", "alarm"),

@@ -259,6 +259,14 @@ class QuarantineCase(msgspec.Struct, frozen=True, kw_only=True):
     released_at: int = 0
 
 
+class MeterClock(msgspec.Struct, frozen=True, kw_only=True):
+    """A meter whose clock is ahead of the machine's: how many readings in a row, and whether that has been said."""
+
+    meter: int
+    ahead: int
+    alarmed: bool = False
+
+
 class OpenCommand(msgspec.Struct, frozen=True, kw_only=True):
     """A command that has not been verified. `retry_at` > 0: it failed or expired, and is tried again then."""
 
@@ -356,6 +364,7 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "forced": (int, Forced),
     "charge_items": (str, ChargeItem),
     "standing_alarms": (str, StandingAlarm),
+    "meter_clocks": (int, MeterClock),
 }
 """Every kind of record by the name it is kept under: the types of its key and of itself."""
 

@@ -57,6 +57,14 @@ class Metering(IntEnum):
 QUARANTINED_FROM = Metering.DECREASE
 
 
+class Decision(StrEnum):
+    """What a person says about the readings of a quarantine case."""
+
+    ACCEPT = "accept"
+    REBASELINE = "rebaseline"
+    DISCARD = "discard"
+
+
 class Level(IntEnum):
     """How low a balance is. A level includes those before it."""
 
@@ -171,6 +179,7 @@ class AlarmKind(StrEnum):
     REVERSE_FLOW = "reverse_flow"
     NIGHT_FLOW = "night_flow"
     COMMAND_FAILED = "command_failed"
+    CLOCK_DRIFT = "clock_drift"
 
 
 LEVEL_ALARM = {
@@ -220,6 +229,7 @@ SEVERITY = {
     AlarmKind.DAY_USAGE: Severity.WARNING,
     AlarmKind.MONTH_USAGE: Severity.WARNING,
     AlarmKind.OFFLINE: Severity.WARNING,
+    AlarmKind.CLOCK_DRIFT: Severity.WARNING,
     AlarmKind.STUCK: Severity.WARNING,
     AlarmKind.REVERSE_FLOW: Severity.WARNING,
     AlarmKind.NIGHT_FLOW: Severity.WARNING,
@@ -240,6 +250,7 @@ class Refusal(StrEnum):
     UNKNOWN_TARIFF = "unknown_tariff"
     UNKNOWN_ORDER = "unknown_order"
     UNKNOWN_ITEM = "unknown_item"
+    UNKNOWN_CASE = "unknown_case"
     WRONG_COMMODITY = "wrong_commodity"
     WRONG_CURRENCY = "wrong_currency"
     TARIFF_INVALID = "tariff_invalid"
@@ -253,3 +264,5 @@ class Refusal(StrEnum):
     ABOVE_MAX_BALANCE = "above_max_balance"
     INSUFFICIENT_BALANCE = "insufficient_balance"
     ALREADY_EXPIRED = "already_expired"
+    DECISION_NOT_POSSIBLE = "decision_not_possible"
+    CORRECTION_TOO_LARGE = "correction_too_large"

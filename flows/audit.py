@@ -29,7 +29,10 @@ from domain.facts import (
     Fact,
     MeterInstalled,
     MeterWatchSet,
+    QuarantineDecided,
     ReadingBlock,
+    ReadingCorrected,
+    ReadingRefused,
     RechargeOrdered,
     Record,
     RefundOrdered,
@@ -42,12 +45,13 @@ from domain.facts import (
 from domain.ids import LOG_START, METER_NUMBER_MAX, EntryId, order_id, order_time_ms
 from domain.state import StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO, USAGE_MAX
-from domain.words import QUARANTINED_FROM, AllowanceKind, Commodity, Ledger, Metering, Period, Refusal, Supply
+from domain.words import QUARANTINED_FROM, AllowanceKind, Commodity, Decision, Ledger, Metering, Period, Refusal, Supply
+from flows.audit_cases import Baseline, Cases, belief
 from tariffs.levels import thresholds
 from tariffs.loader import is_self_contained, load_tariff
 from tariffs.prepaid import obstacles
 from tariffs.rating import Counter as TierCounter
-from tariffs.rating import cost_of
+from tariffs.rating import cost_of, given_back
 from tariffs.tariff import Plan, Premises, Stage, Tariff
 from tariffs.zones import zone
 
@@ -120,6 +124,7 @@ class Audit:
         self._counters: dict[tuple[str, Commodity, tuple[int, ...]], TierCounter] = {}
         self._kept: dict[bytes, tuple[bytes, str]] = {}
         self._allowances: dict[str, _Allowance] = {}
+        self._cases = Cases()
         self._recharges: dict[bytes, RechargeOrdered] = {}
         self._reversed: set[bytes] = set()
         self._items: dict[tuple[str, str], tuple[ChargeItemSet, int]] = {}
@@ -138,6 +143,8 @@ class Audit:
                 self.classes[self._read(int(number), int(time), int(register))] += 1
         elif isinstance(fact, Ticked):
             self._tick(fact.at)
+        elif isinstance(fact, ReadingRefused):
+            self._cases.hold(fact.meter, fact.reason, fact.at, -1)
         elif hasattr(fact, "id"):
             self._order(fact, fact.id)
 
@@ -152,9 +159,11 @@ class Audit:
     def _read(self, number: int, time: int, register: int) -> Metering:
         """Class of a reading; what is believed is charged and becomes the baseline."""
         meter = self._meters.get(number)
+        metering = self._class_of(meter, time, register) if meter else Metering.UNKNOWN_METER
+        if metering >= QUARANTINED_FROM:
+            self._cases.hold(number, metering.name.lower(), time, register)
         if meter is None:
-            return Metering.UNKNOWN_METER
-        metering = self._class_of(meter, time, register)
+            return metering
         if metering in {Metering.NORMAL, Metering.ROLLOVER}:
             self._charge(meter, time, register)
         if metering == Metering.LATE and register > meter.register:
@@ -163,6 +172,7 @@ class Audit:
             meter.suspect = register
         if metering in {Metering.FIRST, Metering.NORMAL, Metering.ROLLOVER}:
             meter.time, meter.register, meter.suspect = time, register, None
+            self._cases.believe(number)
         return metering
 
     def _class_of(self, meter: _Meter, time: int, register: int) -> Metering:
@@ -186,23 +196,24 @@ class Audit:
         return Metering.NORMAL if possible and not held else Metering.JUMP
 
     def _charge(self, meter: _Meter, time: int, register: int) -> None:
-        installed = meter.installed
         assert meter.time is not None
-        usage = _advance(meter, register) * installed.ratio
+        self._price(meter, meter.time, time, _advance(meter, register) * meter.installed.ratio)
+
+    def _price(self, meter: _Meter, start: int, end: int, usage: int) -> None:
+        installed = meter.installed
         if usage:
             counter = self._counters[installed.account, installed.commodity, meter.counter]
-            self.balances[installed.account] -= self._paid(meter, time, usage, counter)
+            self.balances[installed.account] -= self._paid(meter, start, end, usage, counter)
         self.priced[installed.meter] += usage
 
-    def _paid(self, meter: _Meter, time: int, usage: int, counter: TierCounter) -> int:
+    def _paid(self, meter: _Meter, since: int, until: int, usage: int, counter: TierCounter) -> int:
         """Picos of an interval that are not free: part by part of the calendar, the free energy of each part first."""
-        assert meter.time is not None
         account = meter.installed.account
         allowance = self._allowances.get(account)
         if allowance is None or allowance.fact.kind == AllowanceKind.NONE:
-            return cost_of(meter.plan, meter.time, time, usage, counter).cost_picos
+            return cost_of(meter.plan, since, until, usage, counter).cost_picos
         parts: dict[tuple[int, int, int], int] = {}
-        for piece in cost_of(meter.plan, meter.time, time, usage).pieces:
+        for piece in cost_of(meter.plan, since, until, usage).pieces:
             span = piece.start_ms, piece.end_ms, piece.moment.day
             parts[span] = parts.get(span, 0) + piece.usage
         paid = 0
@@ -228,6 +239,67 @@ class Audit:
             return Refusal.TERMS_INVALID
         self._allowances[fact.account] = _Allowance(fact)
         return None
+
+    def _decide(self, fact: QuarantineDecided) -> Refusal | None:
+        """A person closes a case: the meter goes on from what is believed now, or as if nothing had been held."""
+        meter, held = self._meters.get(fact.meter), self._cases.of.get((fact.meter, fact.reason))
+        if meter is None and fact.decision != Decision.DISCARD:
+            return Refusal.UNKNOWN_METER
+        if held is None:
+            return Refusal.UNKNOWN_CASE
+        modulus, ratio = (meter.installed.modulus, meter.installed.ratio) if meter else (0, 1)
+        if not _is_decision_valid(fact, modulus):
+            return Refusal.TERMS_INVALID
+        if not fact.note.strip():
+            return Refusal.NOTE_MISSING
+        if meter and fact.decision != Decision.DISCARD:
+            if self._is_beyond(meter):
+                return Refusal.AMOUNT_TOO_LARGE
+            after = belief(fact, held, Baseline(meter.time, meter.register, modulus, ratio))
+            if isinstance(after, Refusal):
+                return after
+            time, register, usage = after
+            self._price(meter, time if meter.time is None else meter.time, time, usage)
+            meter.time, meter.register, meter.suspect = time, register, None
+            self._cases.release(fact.meter)
+        elif meter and fact.reason == "jump":
+            meter.suspect = None
+        self._cases.close(fact.meter, fact.reason)
+        return None
+
+    def _correct(self, fact: ReadingCorrected) -> Refusal | None:
+        """Usage on top, or given back, at the prices of its time; the register as it should have been."""
+        meter = self._meters.get(fact.meter)
+        if meter is None:
+            return Refusal.UNKNOWN_METER
+        if not _is_correction_valid(fact, meter):
+            return Refusal.TERMS_INVALID
+        if not fact.note.strip():
+            return Refusal.NOTE_MISSING
+        if self._is_beyond(meter):
+            return Refusal.AMOUNT_TOO_LARGE
+        if fact.usage_delta and self._may_be_free(meter):
+            return Refusal.DECISION_NOT_POSSIBLE
+        installed, span = meter.installed, (fact.from_ms, fact.until_ms)
+        counter = self._counters[installed.account, installed.commodity, meter.counter]
+        if fact.usage_delta > 0:
+            self.balances[installed.account] -= cost_of(meter.plan, *span, fact.usage_delta, counter).cost_picos
+        elif fact.usage_delta < 0:
+            back = given_back(meter.plan, *span, -fact.usage_delta, counter)
+            if back is None:
+                return Refusal.CORRECTION_TOO_LARGE
+            self.balances[installed.account] += back
+        self.priced[fact.meter] += fact.usage_delta
+        meter.register = meter.register if fact.register is None else fact.register
+        return None
+
+    def _may_be_free(self, meter: _Meter) -> bool:
+        allowance = self._allowances.get(meter.installed.account)
+        own = AllowanceKind.ELECTRICITY + meter.installed.commodity
+        return allowance is not None and allowance.fact.kind in {AllowanceKind.MONEY, own}
+
+    def _is_beyond(self, meter: _Meter) -> bool:
+        return abs(self.balances[meter.installed.account] // PICOS_PER_MICRO) > MONEY_MAX_MICROS
 
     def _order(self, fact: Record, name: str) -> None:
         """The answer to an order: the one that its id already has, or a new one, kept for 90 days."""
@@ -271,6 +343,8 @@ class Audit:
             ChargeItemEnded: self._end_item,
             ControlOrdered: self._control,
             MeterWatchSet: self._watch,
+            QuarantineDecided: self._decide,
+            ReadingCorrected: self._correct,
         }
         return rules[type(fact)](fact)
 
@@ -571,6 +645,26 @@ def _is_meter_valid(fact: MeterInstalled) -> bool:
         and 0 <= (fact.opening_register or 0) < (fact.modulus or REGISTER_UNBOUNDED)
         and fact.at > 0
         and _are_premises_valid(fact)
+    )
+
+
+def _is_decision_valid(fact: QuarantineDecided, modulus: int) -> bool:
+    says_more = fact.register is not None or fact.usage != 0
+    return (
+        (fact.decision == Decision.REBASELINE or not says_more)
+        and 0 <= (fact.register or 0) < (modulus or REGISTER_UNBOUNDED)
+        and 0 <= fact.usage <= USAGE_MAX
+        and 0 < fact.at <= YEAR_2100_MS
+    )
+
+
+def _is_correction_valid(fact: ReadingCorrected, meter: _Meter) -> bool:
+    if meter.time is None or not (fact.usage_delta or fact.register is not None):
+        return False
+    if fact.usage_delta and not max(1, meter.time - 1098 * DAY_MS) <= fact.from_ms < fact.until_ms <= meter.time:
+        return False
+    return abs(fact.usage_delta) <= USAGE_MAX and 0 <= (fact.register or 0) < (
+        meter.installed.modulus or REGISTER_UNBOUNDED
     )
 
 

@@ -24,7 +24,9 @@ from domain.facts import (
     Fact,
     MeterInstalled,
     MeterWatchSet,
+    QuarantineDecided,
     ReadingBlock,
+    ReadingCorrected,
     ReadingRefused,
     RechargeOrdered,
     Record,
@@ -36,29 +38,32 @@ from domain.facts import (
 )
 from domain.ids import EntryId, entry_text
 from flows.alarms import repeat_alarm
+from flows.clocks import watch_clocks
 from flows.items import charge_due
 from flows.ledger import append_postings, seal
 from flows.orders.accounts import open_account
 from flows.orders.allowances import set_allowance
 from flows.orders.answers import decide_order, prune_outcomes
 from flows.orders.control import order_control
+from flows.orders.corrections import correct_reading
+from flows.orders.decisions import decide_case
 from flows.orders.items import end_item, set_item
 from flows.orders.meters import install_meter
 from flows.orders.money import adjust, recharge, refund, reverse
 from flows.orders.tariffs import assign_tariff, publish_tariff
 from flows.orders.watch import set_watch
 from flows.quarantine import hold_reading, hold_refused, release
+from flows.readings.decided import compile_decided
 from flows.readings.kernel import Columns, Tables, fold_readings, repeats_due
 from flows.readings.metering import FUTURE_MS, LATEST_MS, believable_span
 from flows.readings.output import EVENT, HELD, LEVEL, RELEASED, SEEN, Output, emptied, enlarged, taken
-from flows.readings.pricing import Prices, segment_at
+from flows.readings.pricing import prices_of, segment_at
 from flows.readings.windows import LATENESS_MS, close_overdue
 from flows.state import ShardState
 from flows.supply import commands
 from flows.wallet import announce_level
 from flows.watching import watch
 from tariffs.periods import minute_of_day
-from tariffs.timeline import Timeline
 
 
 def _column(values: NDArray[np.int64] | None) -> NDArray[np.int64]:
@@ -89,6 +94,8 @@ ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     ChargeItemEnded: end_item,
     MeterWatchSet: set_watch,
     ControlOrdered: order_control,
+    QuarantineDecided: decide_case,
+    ReadingCorrected: correct_reading,
 }
 
 
@@ -146,20 +153,7 @@ def read(state: ShardState, block: ReadingBlock, effects: Effects) -> None:
     effects.quarantined = taken(output.held, held) if held else None
     for event in output.events[:noted] if noted else ():
         _heed(state, event, effects)
-
-
-def prices_of(timeline: Timeline) -> Prices:
-    """A timeline as the kernel takes it."""
-    return Prices(
-        timeline.segments,
-        timeline.first,
-        timeline.base_hour,
-        timeline.track,
-        timeline.rate,
-        timeline.edges,
-        timeline.bracket,
-        timeline.prices,
-    )
+    watch_clocks(state, block, classes, effects)
 
 
 def _columns(block: ReadingBlock) -> Columns:
@@ -288,3 +282,4 @@ def warm_up() -> None:
         np.empty(0, np.int32),
         0,
     )
+    compile_decided()

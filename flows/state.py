@@ -26,6 +26,7 @@ from domain.state import (
     ChargeItem,
     Forced,
     KeptOutcome,
+    MeterClock,
     MeterRecord,
     OpenCommand,
     PlanRecord,
@@ -167,6 +168,7 @@ class ShardState:
     forced: Table[int, Forced] = field(default_factory=Table)
     items: Table[str, ChargeItem] = field(default_factory=Table)
     standing: Table[str, StandingAlarm] = field(default_factory=Table)
+    meter_clocks: Table[int, MeterClock] = field(default_factory=Table)
     slots: NDArray[np.int32] = field(default_factory=lambda: slots_for(np.empty(0, np.int64)))
     account_ids: list[str] = field(default_factory=list)
     tariffs: list[Tariff] = field(default_factory=list)
@@ -215,6 +217,7 @@ class ShardState:
             forced=Table(records["forced"]),
             items=Table(records["charge_items"]),
             standing=Table(records["standing_alarms"]),
+            meter_clocks=Table(records["meter_clocks"]),
         )
 
     def index_meters(self) -> None:
@@ -307,5 +310,6 @@ class ShardState:
             "forced": self.forced.take_changes(),
             "charge_items": self.items.take_changes(),
             "standing_alarms": self.standing.take_changes(),
+            "meter_clocks": self.meter_clocks.take_changes(),
         }
         return Changes(self.header, rows, records)

@@ -154,8 +154,12 @@ class LiveStore:
 
     async def outcome(self, account: str, order: bytes) -> Outcome | None:
         """The kept outcome of an order, by the 16 bytes of its id."""
+        return await self.outcome_in(shard_of(account, self.shards), order)
+
+    async def outcome_in(self, shard: int, order: bytes) -> Outcome | None:
+        """The kept outcome of an order that was appended to this shard."""
         with _answered():
-            packed = await self._redis.hget(key("kept_outcomes", shard_of(account, self.shards)), order)
+            packed = await self._redis.hget(key("kept_outcomes", shard), order)
         return msgspec.msgpack.decode(packed, type=KeptOutcome).outcome if packed else None
 
     async def account(self, account: str) -> AccountView | None:

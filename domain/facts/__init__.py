@@ -7,6 +7,7 @@ is one small record. A fact's `KIND` and `VERSION` name its format in the log (`
 from domain.facts.accounts import AccountOpened, AlarmTerms, Place
 from domain.facts.allowance import AllowanceSet
 from domain.facts.control import CommandReported, ControlOrdered
+from domain.facts.decisions import QuarantineDecided, ReadingCorrected
 from domain.facts.items import ChargeItemEnded, ChargeItemSet
 from domain.facts.meters import MeterInstalled
 from domain.facts.money import AdjustmentOrdered, RechargeOrdered, RefundOrdered, ReversalOrdered
@@ -32,6 +33,8 @@ RECORDS: tuple[type[Record], ...] = (
     ControlOrdered,
     CommandReported,
     ReadingRefused,
+    QuarantineDecided,
+    ReadingCorrected,
 )
 
 Fact = ReadingBlock | Record
@@ -51,7 +54,9 @@ __all__ = [
     "MeterInstalled",
     "MeterWatchSet",
     "Place",
+    "QuarantineDecided",
     "ReadingBlock",
+    "ReadingCorrected",
     "ReadingRefused",
     "RechargeOrdered",
     "Record",

@@ -30,7 +30,9 @@ from domain.facts import (
     Fact,
     MeterInstalled,
     MeterWatchSet,
+    QuarantineDecided,
     ReadingBlock,
+    ReadingCorrected,
     ReadingRefused,
     RechargeOrdered,
     RefundOrdered,
@@ -43,7 +45,7 @@ from domain.facts import (
 from domain.ids import LOG_START, EntryId
 from domain.state import RECORDS, ROWS, Changes, ShardHeader, StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS
-from domain.words import AllowanceKind, Commodity, ItemKind, Period, Stage, Status, Supply
+from domain.words import AllowanceKind, Commodity, Decision, ItemKind, Metering, Period, Stage, Status, Supply
 from flows.machine import fold
 from flows.state import ShardState
 
@@ -138,6 +140,7 @@ class _Street:
         self.meters: dict[int, MeterInstalled] = {}
         self.registers: dict[int, int] = {}
         self.last: dict[int, tuple[int, int, int]] = {}
+        self.doubted: list[tuple[int, str]] = []
 
     def _id(self) -> str:
         self.number += 1
@@ -272,6 +275,9 @@ class _Street:
             self._report,
             self._report,
             self._refused,
+            self._decided,
+            self._decided,
+            self._corrected,
             self._odd,
             self._item,
             self._watch,
@@ -292,7 +298,10 @@ class _Street:
         number = self.random.choice(list(self.meters))
         at = self.now + self.random.choice([0, 1_000, 20_000])
         modulus, before = self.meters[number].modulus, self.last.get(number, (number, at, self.registers[number]))
-        match self.random.randrange(24):
+        kind = self.random.randrange(24)
+        if reason := {1: "conflict", 3: "decrease", 4: "jump", 8: "decrease"}.get(kind):
+            self.doubted.append((number, reason))
+        match kind:
             case 0:
                 return before
             case 1:
@@ -411,6 +420,38 @@ class _Street:
     def _refused(self) -> ReadingRefused:
         meter, reason = self.random.choice([0, *self.meters]), self.random.choice(["no number", "too large"])
         return ReadingRefused(at=self.now, source="file", line=1, text="?", reason=reason, meter=meter, usage=5)
+
+    def _decided(self) -> QuarantineDecided:
+        """On a case that there may be: most of them jumps and falls."""
+        choice = self.random
+        number, reason = choice.choice([*self.meters, 77_777, 0]), choice.choice([*Metering]).name.lower()
+        if self.doubted and choice.random() < 0.8:
+            number, reason = self.doubted.pop()
+        decision, more = choice.choice([*Decision, Decision.ACCEPT]), {}
+        if decision == Decision.REBASELINE or choice.random() < 0.1:
+            register = self.registers.get(number, 5) + choice.choice([0, 0, 300, 10**6])
+            register = choice.choice([None, None, register, register, -1])
+            more = {"register": register, "usage": choice.choice([0, 0, 1, 25_000, 25_000, 10**10])}
+        return self._kept(
+            QuarantineDecided(
+                at=self.now, id=self._id(), meter=number, reason=reason, decision=decision,
+                note=choice.choice(["seen"] * 7 + [" "]), **more,
+            )
+        )  # fmt: skip
+
+    def _corrected(self) -> ReadingCorrected:
+        """Of some hours before a reading, most of them charged."""
+        choice, number = self.random, self.random.choice([*self.meters, *self.meters, *self.meters, 99])
+        last = self.last.get(number, (number, self.now, 0))
+        until = last[1] - choice.choice([0, 0, 0, 1, 30 * MINUTE_MS, 12 * HOUR_MS, -HOUR_MS])
+        since = until - choice.choice([1, 10, 10, 60, 60, 300, 1_800, 60_000, 0, 6_000_000]) * MINUTE_MS
+        delta = choice.choice([0, 1, 1, 40, 40, 700, 3_000, 70_000, 10**10]) * choice.choice([1, -1, -1])
+        return self._kept(
+            ReadingCorrected(
+                at=self.now, id=self._id(), meter=number, from_ms=since, until_ms=until, usage_delta=delta,
+                note=choice.choice(["misread"] * 7 + [""]), register=choice.choice([None, None, None, last[2], 10**6]),
+            )
+        )  # fmt: skip
 
     def _odd(self) -> Fact:
         """Ids that are too old, from the future or none; tariffs anew and broken; a meter that changes its terms."""

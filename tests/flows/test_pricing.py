@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS
 from domain.units import PICOS_PER_MICRO
-from flows.machine import prices_of
 from flows.readings.kernel import settle_interval
 from flows.readings.output import emptied, output_of
-from flows.readings.pricing import counter_row, segments_between
+from flows.readings.pricing import counter_row, prices_of, segments_between
 from tariffs.explain import Reading, explain
 from tariffs.levels import thresholds
 from tariffs.rating import Counter, cost_of

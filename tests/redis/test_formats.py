@@ -15,7 +15,18 @@ from domain import effects, facts, state
 from domain.effects import POSTING, QUARANTINED, USAGE, Alarm, Command, Outcome
 from domain.facts import AlarmTerms, Place, ReadingBlock
 from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS, WATCH
-from domain.words import AlarmKind, AlarmState, AllowanceKind, Commodity, ItemKind, Period, Reason, Stage, Supply
+from domain.words import (
+    AlarmKind,
+    AlarmState,
+    AllowanceKind,
+    Commodity,
+    Decision,
+    ItemKind,
+    Period,
+    Reason,
+    Stage,
+    Supply,
+)
 
 ID = "01JGFJJZ000000000000000001"
 PLACE = Place(site="s", building="b", floor="1", room="101")
@@ -120,6 +131,26 @@ FACTS = [
     (
         facts.ReadingRefused(at=1, source="f.csv", line=3, text="x", reason="number", meter=5, usage=9),
         "87a2617401a6736f75726365a5662e637376a46c696e6503a474657874a178a6726561736f6ea66e756d626572a56d6574657205a5757361676509",
+    ),
+    (
+        facts.QuarantineDecided(
+            at=1,
+            id=ID,
+            meter=5,
+            reason="jump",
+            decision=Decision.REBASELINE,
+            note="n",
+            register=7,
+            usage=9,
+            operator="o",
+        ),
+        "89a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d6574657205a6726561736f6ea46a756d70a86465636973696f6eaa7265626173656c696e65a46e6f7465a16ea8726567697374657207a5757361676509a86f70657261746f72a16f",
+    ),
+    (
+        facts.ReadingCorrected(
+            at=1, id=ID, meter=5, from_ms=2, until_ms=3, usage_delta=-4, note="n", register=7, operator="o"
+        ),
+        "89a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d6574657205a766726f6d5f6d7302a8756e74696c5f6d7303ab75736167655f64656c7461fca46e6f7465a16ea8726567697374657207a86f70657261746f72a16f",
     ),
 ]
 
@@ -248,6 +279,7 @@ RECORDS = [
         ),
         "89a26964ba30314a47464a4a5a303030303030303030303030303030303031a46b696e64ae726566756e645f6f726465726564a2617401a77265667573616caf756e6b6e6f776e5f6163636f756e74a76163636f756e74a24131a56d6574657205ad616d6f756e745f6d6963726f7302ae62616c616e63655f6d6963726f73fda664657461696ca164",
     ),
+    (state.MeterClock(meter=5, ahead=3, alarmed=True), "83a56d6574657205a5616865616403a7616c61726d6564c3"),
 ]
 
 BLOCKS = [
