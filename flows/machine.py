@@ -20,9 +20,12 @@ from domain.facts import (
     ChargeItemSet,
     CommandReported,
     ControlOrdered,
+    ControlTermsSet,
     Fact,
+    LoadReleased,
     MeterInstalled,
     MeterWatchSet,
+    ProtectionOrdered,
     ReadingBlock,
     ReadingRefused,
     RechargeOrdered,
@@ -39,7 +42,7 @@ from flows.items import charge_due
 from flows.ledger import append_postings, seal
 from flows.orders.accounts import open_account
 from flows.orders.answers import decide_order, prune_outcomes
-from flows.orders.control import order_control
+from flows.orders.control import order_control, protect, release_load, set_control_terms
 from flows.orders.items import end_item, set_item
 from flows.orders.meters import install_meter
 from flows.orders.money import adjust, recharge, refund, reverse
@@ -48,11 +51,24 @@ from flows.orders.watch import set_watch
 from flows.quarantine import hold_reading, hold_refused, release
 from flows.readings.kernel import Columns, Tables, fold_readings, repeats_due
 from flows.readings.metering import FUTURE_MS, LATEST_MS, believable_span
-from flows.readings.output import EVENT, HELD, LEVEL, RELEASED, SEEN, Output, emptied, enlarged, taken
+from flows.readings.output import (
+    EVENT,
+    HELD,
+    LEVEL,
+    LOAD,
+    RELEASED,
+    SEEN,
+    STEP,
+    USED,
+    Output,
+    emptied,
+    enlarged,
+    taken,
+)
 from flows.readings.pricing import Prices, segment_at
 from flows.readings.windows import LATENESS_MS, close_overdue
 from flows.state import ShardState
-from flows.supply import commands
+from flows.supply import commands, load
 from flows.wallet import announce_level
 from flows.watching import watch
 from tariffs.periods import minute_of_day
@@ -86,6 +102,9 @@ ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     ChargeItemEnded: end_item,
     MeterWatchSet: set_watch,
     ControlOrdered: order_control,
+    ControlTermsSet: set_control_terms,
+    ProtectionOrdered: protect,
+    LoadReleased: release_load,
 }
 
 
@@ -202,6 +221,9 @@ def _count(state: ShardState, output: Output) -> None:
     )
 
 
+OF_LOAD = {LOAD: load.note_power, STEP: load.note_step}
+
+
 def _heed(state: ShardState, event: Any, effects: Effects) -> None:
     """Act on something that the kernel noted."""
     row, at = int(event.row), int(event.at)
@@ -212,6 +234,11 @@ def _heed(state: ShardState, event: Any, effects: Effects) -> None:
         hold_reading(state, effects.quarantined[row], effects)
     elif event.kind == SEEN:
         commands.reconcile(state, row, max(at, state.header.now), effects)
+    elif event.kind in OF_LOAD:
+        if OF_LOAD[event.kind](state, row, int(event.balance), at, effects):
+            commands.reconcile(state, row, max(at, state.header.now), effects)
+    elif event.kind == USED:
+        load.note_use(state, row, int(event.balance), at, effects)
     else:
         assert event.kind == RELEASED
         release(state, row, at, effects)

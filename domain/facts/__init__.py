@@ -5,7 +5,17 @@ is one small record. A fact's `KIND` and `VERSION` name its format in the log (`
 """
 
 from domain.facts.accounts import AccountOpened, AlarmTerms, Place
-from domain.facts.control import CommandReported, ControlOrdered
+from domain.facts.control import (
+    CommandReported,
+    ControlOrdered,
+    ControlTerms,
+    ControlTermsSet,
+    LoadReleased,
+    ProtectionOrdered,
+    ScheduledSupply,
+    StepRange,
+    Window,
+)
 from domain.facts.items import ChargeItemEnded, ChargeItemSet
 from domain.facts.meters import MeterInstalled
 from domain.facts.money import AdjustmentOrdered, RechargeOrdered, RefundOrdered, ReversalOrdered
@@ -28,6 +38,9 @@ RECORDS: tuple[type[Record], ...] = (
     ChargeItemEnded,
     MeterWatchSet,
     ControlOrdered,
+    ControlTermsSet,
+    ProtectionOrdered,
+    LoadReleased,
     CommandReported,
     ReadingRefused,
 )
@@ -44,18 +57,25 @@ __all__ = [
     "Column",
     "CommandReported",
     "ControlOrdered",
+    "ControlTerms",
+    "ControlTermsSet",
     "Fact",
+    "LoadReleased",
     "MeterInstalled",
     "MeterWatchSet",
     "Place",
+    "ProtectionOrdered",
     "ReadingBlock",
     "ReadingRefused",
     "RechargeOrdered",
     "Record",
     "RefundOrdered",
     "ReversalOrdered",
+    "ScheduledSupply",
+    "StepRange",
     "TariffAssigned",
     "TariffPublished",
     "Ticked",
     "WatchTerms",
+    "Window",
 ]
