@@ -72,6 +72,7 @@ Counted = Annotated[
 Instant = Annotated[int, BeforeValidator(_instant_ms), WithJsonSchema({"type": "string", "format": "date-time"})]
 Money = Annotated[str, Field(description="Decimal text.", examples=["12.50"])]
 Quantity = Annotated[str, Field(description="Decimal text in kWh or m³.", examples=["1.250"])]
+ReasonWord = Literal["in_credit", "arrears", "forced", "protected", "safety", "load", "schedule", "no_trip"]
 Time = Annotated[str, Field(description="ISO 8601, UTC.", examples=["2026-01-01T08:00:00.000Z"])]
 
 
@@ -195,7 +196,7 @@ class SupplyRead(Read):
     """Wanted, and why; and what was last seen."""
 
     wanted: Literal["unknown", "off", "on"]
-    reason: Literal["in_credit", "arrears", "forced"]
+    reason: ReasonWord
     seen: Literal["unknown", "off", "on"]
 
 
@@ -274,13 +275,21 @@ class CommandRead(Read):
 
     epoch: int
     wanted: Literal["unknown", "off", "on"]
-    reason: Literal["in_credit", "arrears", "forced"]
+    reason: ReasonWord
     stage: str
     at: Time
     expires_at: Time
     attempt: int
     retry_at: Time | None
     detail: str
+    waits_for_button: bool
+
+
+class TextRead(Read):
+    """One sentence for people, in each language."""
+
+    zh: str
+    en: str
 
 
 class CaseRead(Read):
@@ -312,6 +321,8 @@ class MeterRead(Read):
     power_w: int
     status: list[str]
     supply: SupplyRead
+    reason: TextRead
+    must_clear: list[TextRead]
     window: WindowRead | None
     day: DayRead | None
     command: CommandRead | None

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.effects import Outcome
-from domain.facts import AlarmTerms, Place, WatchTerms
+from domain.facts import AlarmTerms, ControlTerms, Place, WatchTerms
 from domain.ids import EntryId
-from domain.words import AlarmKind, Commodity, ItemKind, Period, Reason, Supply
+from domain.words import AlarmKind, Commodity, ItemKind, Period, Reason, Stage, Supply
 
 ACCOUNT = np.dtype(
     (
@@ -88,14 +88,13 @@ METER = np.dtype(
             ("month", "<i4"),  # … this local month: 12 * year + month - 1
             ("day_free_picos", "<i4"),
             ("day_free", "<i8"),  # whole micros of the open day's cost that were free
-            (
-                "daily_usage",
-                "<i8",
-            ),  # Wh or litres of a day, as the last ones were: three parts of four and one of the newest
+            ("daily_usage", "<i8"),  # Wh or litres of a day: three parts of four what it was, one part the newest
+            ("has_power", "<i4"),  # 1: the last reading said its power
+            ("pad", "<i4"),
         ],
     )
 )
-"""136 bytes, hot."""
+"""144 bytes, hot."""
 
 METER_TERMS = np.dtype(
     (
@@ -113,10 +112,12 @@ METER_TERMS = np.dtype(
             ("brackets", "i1"),  # rows of the counter for one period
             ("pad1", "u1"),
             ("pad2", "<u4"),
+            ("power_limit", "<i4"),  # W: more is noted; 0: no limit
+            ("step", "<i4"),  # W: a rise of so many since the last reading is noted; 0: none
         ],
     )
 )
-"""48 bytes."""
+"""56 bytes."""
 
 COUNTER = np.dtype(
     (
@@ -281,6 +282,12 @@ class OpenCommand(msgspec.Struct, frozen=True, kw_only=True):
     retry_at: int = 0
     detail: str = ""
     alarmed: bool = False
+    button: bool = False
+
+    @property
+    def waits_for_button(self) -> bool:
+        """Whether the meter has allowed its supply to be closed, and a person has to press its button."""
+        return self.button and self.stage == Stage.ACKNOWLEDGED
 
 
 class Forced(msgspec.Struct, frozen=True, kw_only=True):
@@ -292,6 +299,52 @@ class Forced(msgspec.Struct, frozen=True, kw_only=True):
     operator: str
     note: str
     id: str
+
+
+class Protection(msgspec.Struct, frozen=True, kw_only=True):
+    """A supply that stays ON whatever the balance or load, until `until` (ms UTC; 0: until revoked)."""
+
+    until: int
+    operator: str
+    note: str
+    id: str
+
+
+class LoadCut(msgspec.Struct, frozen=True, kw_only=True):
+    """A supply that was cut for its load at `since` (ms UTC), by `watts` where `allowed_w` were allowed: of power, or of a step of it.
+
+    `restore_at`: ms UTC at which it comes back by itself; 0: only by a person. `is_over`: it has come back.
+    `restores`: how often it did so on the local day `day`.
+    """
+
+    reason: Reason
+    since: int
+    watts: int
+    allowed_w: int
+    restore_at: int
+    day: int
+    restores: int
+    is_over: bool = False
+
+
+class Control(msgspec.Struct, frozen=True, kw_only=True):
+    """What besides money and force bears on a meter's supply. `look_at`: ms UTC at which to look again; 0: when something happens."""
+
+    meter: int
+    terms: ControlTerms | None = None
+    protection: Protection | None = None
+    cut: LoadCut | None = None
+    look_at: int = 0
+
+
+class UseWhileOff(msgspec.Struct, frozen=True, kw_only=True):
+    """A meter that counts although its supply is off. `last`: time of the last such reading; `usage`: since `since`, Wh or litres."""
+
+    meter: int
+    since: int
+    last: int
+    usage: int
+    alarmed: bool = False
 
 
 class ChargeItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -362,6 +415,8 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "cases": (str, QuarantineCase),
     "open_commands": (int, OpenCommand),
     "forced": (int, Forced),
+    "controls": (int, Control),
+    "used_while_off": (int, UseWhileOff),
     "charge_items": (str, ChargeItem),
     "standing_alarms": (str, StandingAlarm),
     "meter_clocks": (int, MeterClock),

@@ -24,6 +24,11 @@ class Reason(IntEnum):
     IN_CREDIT = 0
     ARREARS = 1
     FORCED = 2
+    PROTECTED = 3
+    SAFETY = 4
+    LOAD = 5
+    SCHEDULE = 6
+    NO_TRIP = 7
 
 
 class Status(IntFlag):
@@ -179,8 +184,14 @@ class AlarmKind(StrEnum):
     REVERSE_FLOW = "reverse_flow"
     NIGHT_FLOW = "night_flow"
     COMMAND_FAILED = "command_failed"
+    LOAD_LIMIT = "load_limit"
+    MALIGNANT_LOAD = "malignant_load"
+    USE_WHILE_TRIPPED = "use_while_tripped"
     CLOCK_DRIFT = "clock_drift"
 
+
+CUT_ALARM = {Reason.SAFETY: AlarmKind.MALIGNANT_LOAD, Reason.LOAD: AlarmKind.LOAD_LIMIT}
+"""What is said when a supply is cut for its load."""
 
 LEVEL_ALARM = {
     Level.LOW: AlarmKind.BALANCE_LOW,
@@ -234,6 +245,9 @@ SEVERITY = {
     AlarmKind.REVERSE_FLOW: Severity.WARNING,
     AlarmKind.NIGHT_FLOW: Severity.WARNING,
     AlarmKind.COMMAND_FAILED: Severity.CRITICAL,
+    AlarmKind.LOAD_LIMIT: Severity.WARNING,
+    AlarmKind.MALIGNANT_LOAD: Severity.CRITICAL,
+    AlarmKind.USE_WHILE_TRIPPED: Severity.CRITICAL,
 }
 
 

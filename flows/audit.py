@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -26,9 +27,13 @@ from domain.facts import (
     ChargeItemEnded,
     ChargeItemSet,
     ControlOrdered,
+    ControlTerms,
+    ControlTermsSet,
     Fact,
+    LoadReleased,
     MeterInstalled,
     MeterWatchSet,
+    ProtectionOrdered,
     QuarantineDecided,
     ReadingBlock,
     ReadingCorrected,
@@ -342,6 +347,9 @@ class Audit:
             ChargeItemSet: self._set_item,
             ChargeItemEnded: self._end_item,
             ControlOrdered: self._control,
+            ControlTermsSet: self._control,
+            ProtectionOrdered: self._control,
+            LoadReleased: self._control,
             MeterWatchSet: self._watch,
             QuarantineDecided: self._decide,
             ReadingCorrected: self._correct,
@@ -527,13 +535,21 @@ class Audit:
                 self._items[name] = item, _next_period(item.period, day)
                 self._forget_ended(name)
 
-    def _control(self, fact: ControlOrdered) -> Refusal | None:
+    def _control(self, fact: ControlOrdered | ControlTermsSet | ProtectionOrdered | LoadReleased) -> Refusal | None:
         meter = self._meters.get(fact.meter)
         if meter is None:
             return Refusal.UNKNOWN_METER
+        if isinstance(fact, ControlTermsSet) and not _is_control_valid(fact.terms):
+            return Refusal.TERMS_INVALID
         if not meter.installed.switchable:
             return Refusal.METER_HAS_NO_SWITCH
-        over = fact.wanted != Supply.UNKNOWN and fact.until <= max(self._now, fact.at)
+        match fact:
+            case ControlOrdered():
+                over = fact.wanted != Supply.UNKNOWN and fact.until <= max(self._now, fact.at)
+            case ProtectionOrdered():
+                over = fact.protected and 0 != fact.until <= max(self._now, fact.at)
+            case _:
+                over = False
         return Refusal.ALREADY_EXPIRED if over else None
 
     def _watch(self, fact: MeterWatchSet) -> Refusal | None:
@@ -567,10 +583,35 @@ def _is_watch_valid(terms: WatchTerms) -> bool:
     )
 
 
-def _is_item_valid(fact: ChargeItemSet, now: int) -> bool:
+def _is_control_valid(terms: ControlTerms) -> bool:
+    windows, watts = (*terms.no_trip, *terms.schedule), [terms.power_limit_w, terms.malignant_step_w]
+    holidays = terms.holidays
+    return (
+        _is_zone(terms.zone)
+        and len(holidays) <= 4_000
+        and all(before < after for before, after in pairwise((-1, *holidays, 47_483)))
+        and all(len(listed) <= 100 for listed in (terms.no_trip, terms.schedule, terms.tolerated))
+        and all(each.days in range(1, 256) for each in windows)
+        and all(each.from_minute in range(1440) and each.until_minute in range(1441) for each in windows)
+        and not any(each.from_minute == each.until_minute for each in windows)
+        and all(each.supply in {Supply.ON, Supply.OFF} for each in terms.schedule)
+        and all(0 <= power <= 10**9 for power in watts)
+        and all(0 <= each.low_w <= each.high_w <= 10**9 for each in terms.tolerated)
+        and 0 <= terms.restores <= 100
+        and MINUTE_MS <= terms.restore_wait_ms <= DAY_MS
+    )
+
+
+def _is_zone(name: str) -> bool:
     try:
-        zone(fact.zone)
+        zone(name)
     except ValueError:
+        return False
+    return True
+
+
+def _is_item_valid(fact: ChargeItemSet, now: int) -> bool:
+    if not _is_zone(fact.zone):
         return False
     start = fact.starts * DAY_MS
     return (

@@ -21,9 +21,12 @@ from domain.facts import (
     ChargeItemSet,
     CommandReported,
     ControlOrdered,
+    ControlTermsSet,
     Fact,
+    LoadReleased,
     MeterInstalled,
     MeterWatchSet,
+    ProtectionOrdered,
     QuarantineDecided,
     ReadingBlock,
     ReadingCorrected,
@@ -44,7 +47,7 @@ from flows.ledger import append_postings, seal
 from flows.orders.accounts import open_account
 from flows.orders.allowances import set_allowance
 from flows.orders.answers import decide_order, prune_outcomes
-from flows.orders.control import order_control
+from flows.orders.control import order_control, protect, release_load, set_control_terms
 from flows.orders.corrections import correct_reading
 from flows.orders.decisions import decide_case
 from flows.orders.items import end_item, set_item
@@ -56,11 +59,24 @@ from flows.quarantine import hold_reading, hold_refused, release
 from flows.readings.decided import compile_decided
 from flows.readings.kernel import Columns, Tables, fold_readings, repeats_due
 from flows.readings.metering import FUTURE_MS, LATEST_MS, believable_span
-from flows.readings.output import EVENT, HELD, LEVEL, RELEASED, SEEN, Output, emptied, enlarged, taken
+from flows.readings.output import (
+    EVENT,
+    HELD,
+    LEVEL,
+    LOAD,
+    RELEASED,
+    SEEN,
+    STEP,
+    USED,
+    Output,
+    emptied,
+    enlarged,
+    taken,
+)
 from flows.readings.pricing import prices_of, segment_at
 from flows.readings.windows import LATENESS_MS, close_overdue
 from flows.state import ShardState
-from flows.supply import commands
+from flows.supply import commands, load
 from flows.wallet import announce_level
 from flows.watching import watch
 from tariffs.periods import minute_of_day
@@ -96,6 +112,9 @@ ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     ControlOrdered: order_control,
     QuarantineDecided: decide_case,
     ReadingCorrected: correct_reading,
+    ControlTermsSet: set_control_terms,
+    ProtectionOrdered: protect,
+    LoadReleased: release_load,
 }
 
 
@@ -199,6 +218,9 @@ def _count(state: ShardState, output: Output) -> None:
     )
 
 
+OF_LOAD = {LOAD: load.note_power, STEP: load.note_step}
+
+
 def _heed(state: ShardState, event: Any, effects: Effects) -> None:
     """Act on something that the kernel noted."""
     row, at = int(event.row), int(event.at)
@@ -209,6 +231,11 @@ def _heed(state: ShardState, event: Any, effects: Effects) -> None:
         hold_reading(state, effects.quarantined[row], effects)
     elif event.kind == SEEN:
         commands.reconcile(state, row, max(at, state.header.now), effects)
+    elif event.kind in OF_LOAD:
+        if OF_LOAD[event.kind](state, row, int(event.balance), at, effects):
+            commands.reconcile(state, row, max(at, state.header.now), effects)
+    elif event.kind == USED:
+        load.note_use(state, row, int(event.balance), at, effects)
     else:
         assert event.kind == RELEASED
         release(state, row, at, effects)

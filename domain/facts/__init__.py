@@ -6,7 +6,17 @@ is one small record. A fact's `KIND` and `VERSION` name its format in the log (`
 
 from domain.facts.accounts import AccountOpened, AlarmTerms, Place
 from domain.facts.allowance import AllowanceSet
-from domain.facts.control import CommandReported, ControlOrdered
+from domain.facts.control import (
+    CommandReported,
+    ControlOrdered,
+    ControlTerms,
+    ControlTermsSet,
+    LoadReleased,
+    ProtectionOrdered,
+    ScheduledSupply,
+    StepRange,
+    Window,
+)
 from domain.facts.decisions import QuarantineDecided, ReadingCorrected
 from domain.facts.items import ChargeItemEnded, ChargeItemSet
 from domain.facts.meters import MeterInstalled
@@ -31,6 +41,9 @@ RECORDS: tuple[type[Record], ...] = (
     ChargeItemEnded,
     MeterWatchSet,
     ControlOrdered,
+    ControlTermsSet,
+    ProtectionOrdered,
+    LoadReleased,
     CommandReported,
     ReadingRefused,
     QuarantineDecided,
@@ -50,10 +63,14 @@ __all__ = [
     "Column",
     "CommandReported",
     "ControlOrdered",
+    "ControlTerms",
+    "ControlTermsSet",
     "Fact",
+    "LoadReleased",
     "MeterInstalled",
     "MeterWatchSet",
     "Place",
+    "ProtectionOrdered",
     "QuarantineDecided",
     "ReadingBlock",
     "ReadingCorrected",
@@ -62,8 +79,11 @@ __all__ = [
     "Record",
     "RefundOrdered",
     "ReversalOrdered",
+    "ScheduledSupply",
+    "StepRange",
     "TariffAssigned",
     "TariffPublished",
     "Ticked",
     "WatchTerms",
+    "Window",
 ]

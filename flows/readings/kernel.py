@@ -19,9 +19,12 @@ from flows.readings.metering import advance_of, classify, row_of
 from flows.readings.output import (
     EVENT,
     LEVEL,
+    LOAD,
     RELEASED,
     REPEAT,
     SEEN,
+    STEP,
+    USED,
     Output,
     add_event,
     has_room,
@@ -123,8 +126,27 @@ def at_or(column: Ints, i: int, otherwise: int) -> int:
 
 
 @compiled
-def observe(meter: Row, power: int, status: int) -> bool:
+def note_load(meter: Row, term: Row, power: Ints, i: int, row: int, time: int, output: Output) -> None:
+    """Note too much power, and a step of it since the reading before, where the i-th reading says its power."""
+    if len(power) == 0:
+        return
+    if term.step > 0 and meter.has_power and power[i] - meter.power >= term.step:
+        add_event(output, STEP, row, 0, 0, time, power[i] - meter.power)
+    if term.power_limit > 0 and power[i] > term.power_limit:
+        add_event(output, LOAD, row, 0, 0, time, power[i])
+
+
+@compiled
+def note_use(meter: Row, usage: int, row: int, time: int, output: Output) -> None:
+    """Note use of a meter whose supply was off, and was to be, when it was last seen."""
+    if meter.seen == OFF and meter.wanted == OFF:
+        add_event(output, USED, row, 0, 0, time, usage)
+
+
+@compiled
+def observe(meter: Row, power: int, has_power: int, status: int) -> bool:
     """Take over what a reading says besides its register; `status` < 0 says nothing. Returns whether the supply changed."""
+    meter.has_power = has_power
     meter.power = max(-POWER_MAX, min(power, POWER_MAX))
     if status < 0:
         return False
@@ -201,6 +223,7 @@ def settle_reading(
             tables.dirty_counters[counter] = 1
         output.totals[term.commodity] += usage
         meter.total += usage
+        note_use(meter, usage, row, time, output)
         tables.dirty_accounts[term.account] = 1
         before = account.level
         if judge(account, terms, time):
@@ -210,6 +233,7 @@ def settle_reading(
         meter.suspect = -1
         add_event(output, RELEASED, row, 0, 0, time, 0)
     believe(meter, time, block.register[i])
+    note_load(meter, term, block.power, i, row, time, output)
     return True
 
 
@@ -241,7 +265,7 @@ def fold_reading(
     elif not settle_reading(i, row, usage_of(meter, term, register, metering), block, tables, prices, output, sequence):
         return False
     tables.dirty_meters[row] = 1
-    if observe(meter, at_or(block.power, i, 0), at_or(block.status, i, -1)):
+    if observe(meter, at_or(block.power, i, 0), len(block.power) > 0, at_or(block.status, i, -1)):
         add_event(output, SEEN, row, 0, 0, time, 0)
     count(output, classes, i, metering)
     return True

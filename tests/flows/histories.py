@@ -27,9 +27,13 @@ from domain.facts import (
     ChargeItemSet,
     CommandReported,
     ControlOrdered,
+    ControlTerms,
+    ControlTermsSet,
     Fact,
+    LoadReleased,
     MeterInstalled,
     MeterWatchSet,
+    ProtectionOrdered,
     QuarantineDecided,
     ReadingBlock,
     ReadingCorrected,
@@ -37,10 +41,13 @@ from domain.facts import (
     RechargeOrdered,
     RefundOrdered,
     ReversalOrdered,
+    ScheduledSupply,
+    StepRange,
     TariffAssigned,
     TariffPublished,
     Ticked,
     WatchTerms,
+    Window,
 )
 from domain.ids import LOG_START, EntryId
 from domain.state import RECORDS, ROWS, Changes, ShardHeader, StoredShard
@@ -248,7 +255,7 @@ class _Street:
         for number in range(1, self.random.randint(2, 5)):
             facts.append(self._installed(number))
         self.orders += facts
-        return facts
+        return [*facts, *(self._control_terms() for _ in range(self.random.randint(0, 3)))]
 
     def _installed(self, number: int) -> MeterInstalled:
         tariff = self.random.choice(self.tariffs)
@@ -282,6 +289,10 @@ class _Street:
             self._item,
             self._watch,
             self._allowance,
+            self._control_terms,
+            self._control_terms,
+            self._protection,
+            self._release,
         ]
         if self.random.random() < 0.8:
             self.now += self.random.choice([1, 7, 15, 15, 40, 60, 150]) * MINUTE_MS + self.random.randrange(60_000)
@@ -410,6 +421,53 @@ class _Street:
         wanted, until = self.random.choice(list(Supply)), self.now + self.random.choice([-1, HOUR_MS, DAY_MS])
         number = self.random.choice([*self.meters, 99])
         return self._kept(ControlOrdered(at=self.now, id=self._id(), meter=number, wanted=wanted, until=until))
+
+    def _window(self) -> dict[str, int]:
+        choice = self.random
+        days = choice.choice([0b1111111, 0b0011111, 0b1100000, 128, 255, choice.randrange(257)])
+        minutes = [
+            choice.choice([0, 480, 1320, choice.randrange(1440)]),
+            choice.choice([360, 1440, choice.randrange(1441)]),
+        ]
+        return {"days": days, "from_minute": minutes[0], "until_minute": minutes[1]}
+
+    def _control_terms(self) -> Fact:
+        """Terms of control, now and then with a mistake."""
+        choice, today = self.random, self.now // DAY_MS
+        terms = ControlTerms(
+            zone=choice.choice([self.zone] * 9 + ["Mars/Base"]),
+            holidays=choice.choice([(), (today, today + 1), (today + 1, today)]) if choice.random() < 0.3 else (),
+            no_trip=tuple(Window(**self._window()) for _ in range(choice.randrange(3))),
+            schedule=tuple(
+                ScheduledSupply(**self._window(), supply=choice.choice([Supply.ON, Supply.OFF]))
+                for _ in range(choice.randrange(3))
+            ),
+            power_limit_w=choice.choice([0, 1_000, 4_000]),
+            malignant_step_w=choice.choice([0, 500, 2_500]),
+            tolerated=choice.choice([(), (), (StepRange(low_w=1_000, high_w=2_000),)]),
+            whitelisted=choice.random() < 0.1,
+            restores=choice.choice([0, 1, 3]),
+            restore_wait_ms=choice.choice([MINUTE_MS, HOUR_MS]),
+            button=choice.random() < 0.3,
+        )
+        number = choice.choice([*self.meters, 99])
+        return self._kept(ControlTermsSet(at=self.now, id=self._id(), meter=number, terms=terms))
+
+    def _protection(self) -> Fact:
+        choice = self.random
+        number, until = choice.choice([*self.meters, 99]), self.now + choice.choice([-1, HOUR_MS, DAY_MS])
+        return self._kept(
+            ProtectionOrdered(
+                at=self.now,
+                id=self._id(),
+                meter=number,
+                protected=choice.random() < 0.6,
+                until=choice.choice([0, until]),
+            )
+        )
+
+    def _release(self) -> Fact:
+        return self._kept(LoadReleased(at=self.now, id=self._id(), meter=self.random.choice([*self.meters, 99])))
 
     def _report(self) -> CommandReported:
         stage = self.random.choice([Stage.SENT, Stage.ACKNOWLEDGED, Stage.VERIFIED, Stage.FAILED, Stage.EXPIRED])
