@@ -170,7 +170,9 @@ def test_closed_and_open_windows_hold_all_that_was_charged(entries):
     for meter, terms in zip(stored.rows["meters"], stored.rows["meter_terms"], strict=True):
         energy[int(terms["number"])] += int(meter["window_usage"])
         money += int(meter["window_cost"]) * PICOS_PER_MICRO + int(meter["window_picos"])
-    orders = [row for row in all_postings(effects) if row.meter == 0]
+        money -= int(meter["day_free"]) * PICOS_PER_MICRO + int(meter["day_free_picos"])
+    # What is no usage's price: orders and fees, and what allowances gave back.
+    orders = [row for row in all_postings(effects) if row.meter == 0 or Ledger.ALLOWANCES in {row.debit, row.credit}]
     paid = sum(int(row.amount) * (1 if row.credit == Ledger.CUSTOMER else -1) for row in orders)
     assert dict(energy) == {number: audit.priced[number] for number in energy}
     assert sum(audit.priced.values()) == sum(energy.values())
