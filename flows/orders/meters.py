@@ -8,7 +8,7 @@ from domain.ids import METER_NUMBER_MAX
 from domain.state import AccountRecord, MeterRecord
 from domain.words import Refusal
 from flows.orders.answers import Answer
-from flows.orders.tariffs import assignments_of, bind, premises_rules
+from flows.orders.tariffs import bind, premises_rules
 from flows.state import ShardState
 from flows.supply.commands import reconcile
 
@@ -86,4 +86,4 @@ def _enter_meter(state: ShardState, fact: MeterInstalled, account: AccountRecord
     state.index_meter(fact.meter, row)
     if fact.opening_register is not None:
         state.oldest_ms = min(state.oldest_ms or fact.at, fact.at)
-    bind(state, record, state.plan_row(assignments_of(record)))
+    bind(state, record, state.plan_row(record.assignments))
