@@ -41,6 +41,11 @@ STATUS: dict[Refusal, HTTPStatus] = {
     Refusal.TARIFF_INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
     Refusal.TERMS_INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
     Refusal.ALREADY_REVERSED: HTTPStatus.CONFLICT,
+    Refusal.ACCOUNT_OPEN: HTTPStatus.CONFLICT,
+    Refusal.ACCOUNT_CLOSED: HTTPStatus.CONFLICT,
+    Refusal.METER_REMOVED: HTTPStatus.CONFLICT,
+    Refusal.REGISTER_NOT_BELIEVED: HTTPStatus.CONFLICT,
+    Refusal.METERS_NOT_READ: HTTPStatus.CONFLICT,
     Refusal.METER_HAS_NO_SWITCH: HTTPStatus.CONFLICT,
     Refusal.NOTE_MISSING: HTTPStatus.UNPROCESSABLE_ENTITY,
     Refusal.AMOUNT_IS_ZERO: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -48,6 +53,7 @@ STATUS: dict[Refusal, HTTPStatus] = {
     Refusal.AMOUNT_TOO_LARGE: HTTPStatus.UNPROCESSABLE_ENTITY,
     Refusal.ABOVE_MAX_BALANCE: HTTPStatus.CONFLICT,
     Refusal.INSUFFICIENT_BALANCE: HTTPStatus.CONFLICT,
+    Refusal.BALANCE_NOT_SETTLED: HTTPStatus.CONFLICT,
     Refusal.ALREADY_EXPIRED: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 """404: it is not there. 409: it contradicts what is. 410: it came too late to be told apart. 422: it cannot be right."""

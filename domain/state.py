@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from domain.effects import Outcome
 from domain.facts import AlarmTerms, Place, WatchTerms
 from domain.ids import EntryId
-from domain.words import AlarmKind, Commodity, ItemKind, Period, Reason, Supply
+from domain.words import AlarmKind, Commodity, ItemKind, Metering, Period, Reason, Supply
 
 ACCOUNT = np.dtype(
     (
@@ -27,10 +27,14 @@ ACCOUNT = np.dtype(
             ("tripped", "u1"),  # 1 from arrears and the whole overdraft until the reconnect amount is reached
             ("settled", "u1"),  # 1 once money has moved: only then is the account judged
             ("alarmed_at", "<i8"),  # ms UTC of the last raise or repeat
+            ("state", "u1"),  # words.AccountState
+            ("cut", "u1"),  # 1: closed, and its supply is to be off
+            ("pad1", "<u2"),
+            ("pad2", "<u4"),
         ],
     )
 )
-"""24 bytes, hot."""
+"""32 bytes, hot."""
 
 ACCOUNT_TERMS = np.dtype(
     (
@@ -98,7 +102,7 @@ METER_TERMS = np.dtype(
             ("commodity", "u1"),
             ("switchable", "u1"),
             ("brackets", "i1"),  # rows of the counter for one period
-            ("pad1", "u1"),
+            ("removed", "u1"),  # 1: the meter is gone, and its number finds it no longer
             ("pad2", "<u4"),
         ],
     )
@@ -154,7 +158,12 @@ class CounterRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wide about an account. `row` is its place in the account rows."""
+    """What is wide about an account. `row` is its place in the account rows.
+
+    `opening`: digest of what the account was first opened with. `former`: meters that it once had. `tenant_since`: ms UTC of the
+    last opening or transfer. `closed_at`: 0 while it is not closed. `settled_posting`: number of the shard's last posting when the
+    account was last settled; what was posted before belongs to a tenant who has gone.
+    """
 
     row: int
     account: str
@@ -165,6 +174,11 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: int
     meters: tuple[int, ...] = ()
     counters: tuple[CounterRecord, ...] = ()
+    opening: bytes = b""
+    former: tuple[int, ...] = ()
+    tenant_since: int = 0
+    closed_at: int = 0
+    settled_posting: int = 0
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +194,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
 class MeterRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What is wide about a meter. `row` is its place in the meter rows; `tariff` and premises are those it was installed with.
 
-    `assigned`: later assignments, by strictly increasing time.
+    `assigned`: later assignments, by strictly increasing time. `removed_at`: ms UTC, 0 while it is there. `replaces`, `replaced_by`:
+    the meter before it and the one after it, 0: none.
     """
 
     row: int
@@ -199,6 +214,9 @@ class MeterRecord(msgspec.Struct, frozen=True, kw_only=True):
     capacity_w: int = 0
     assigned: tuple[Assignment, ...] = ()
     watch: WatchTerms | None = None
+    removed_at: int = 0
+    replaces: int = 0
+    replaced_by: int = 0
 
 
 class TariffRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -316,7 +334,7 @@ class ShardHeader(msgspec.Struct, frozen=True, kw_only=True):
     posting_sequence: int = 0
     chain: bytes = bytes(32)
     pruned_day: int = 0
-    classes: tuple[int, ...] = (0,) * 12
+    classes: tuple[int, ...] = (0,) * len(Metering)
     usage: tuple[int, ...] = (0, 0)
 
 

@@ -7,9 +7,11 @@ by minute. It follows meters, money and the answers to orders; alarms and comman
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from fractions import Fraction
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,7 +19,11 @@ from numpy.typing import NDArray
 
 from domain.documents import MistakesError
 from domain.facts import (
+    AccountActivated,
+    AccountClosed,
     AccountOpened,
+    AccountTransferred,
+    AccountUpdated,
     AdjustmentOrdered,
     AlarmTerms,
     ChargeItemEnded,
@@ -39,7 +45,7 @@ from domain.facts import (
 from domain.ids import LOG_START, METER_NUMBER_MAX, EntryId, order_id, order_time_ms
 from domain.state import StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO, USAGE_MAX
-from domain.words import QUARANTINED_FROM, Commodity, Ledger, Metering, Period, Refusal, Supply
+from domain.words import QUARANTINED, Commodity, Ledger, Metering, Period, Refusal, Settlement, Supply
 from tariffs.levels import thresholds
 from tariffs.loader import is_self_contained, load_tariff
 from tariffs.prepaid import obstacles
@@ -72,13 +78,14 @@ class Audit:
     """One shard, recomputed. Take its log's entries in order, then `compare` with what a store has kept.
 
     `balances`: exact picos (1e-12 units) by account. `priced`: Wh or litres by meter. `classes`: readings by class.
-    `outcomes`: by order id the refusal, or "" where it was carried out. `answers`: every answer given, repeats too.
+    `rounded`: picos that settlements have left to nobody. `outcomes`: by order id the refusal, or "" where it was carried out. `answers`: every answer given, repeats too.
     """
 
     def __init__(self, shard: int) -> None:
         self.shard = shard
         self.position = LOG_START
         self.balances: dict[str, int] = {}
+        self.rounded = 0
         self.priced: dict[int, int] = {}
         self.classes: Counter[Metering] = Counter()
         self.outcomes: dict[str, str] = {}
@@ -86,6 +93,9 @@ class Audit:
         self._now = 0
         self._pruned_day = 0
         self._accounts: dict[str, AccountOpened] = {}
+        self._warned: dict[str, AlarmTerms] = {}
+        self._prepared: set[str] = set()
+        self._closed: set[str] = set()
         self._meters: dict[int, _Meter] = {}
         self._tariffs: dict[str, Tariff] = {}
         self._counters: dict[tuple[str, Commodity, tuple[int, ...]], TierCounter] = {}
@@ -97,7 +107,7 @@ class Audit:
     @property
     def quarantined(self) -> dict[Metering, int]:
         """Readings that are neither charged nor forgotten, by class."""
-        return {metering: count for metering, count in self.classes.items() if metering >= QUARANTINED_FROM}
+        return {metering: count for metering, count in self.classes.items() if metering in QUARANTINED}
 
     def take(self, entry: EntryId, fact: Fact) -> None:
         """Work out what one log entry does."""
@@ -131,7 +141,7 @@ class Audit:
             meter.time = time  # The clock of the believed reading was ahead: its register stands, its time does not.
         if metering == Metering.JUMP and meter.suspect is None:
             meter.suspect = register
-        if metering in {Metering.FIRST, Metering.NORMAL, Metering.ROLLOVER}:
+        if metering in {Metering.FIRST, Metering.NORMAL, Metering.ROLLOVER, Metering.VACANT}:
             meter.time, meter.register, meter.suspect = time, register, None
         return metering
 
@@ -141,12 +151,15 @@ class Audit:
         modulus = meter.installed.modulus
         if not 0 < time <= YEAR_2100_MS or register < 0 or (modulus and register >= modulus):
             return Metering.OUT_OF_RANGE
+        nobody = meter.installed.account in self._prepared | self._closed
         if meter.time is None:
-            return Metering.FIRST
+            return Metering.VACANT if nobody else Metering.FIRST
         if time < meter.time:
             return Metering.LATE
         if time == meter.time:
             return Metering.DUPLICATE if register == meter.register else Metering.CONFLICT
+        if nobody:
+            return Metering.VACANT
         if abs(self.balances[meter.installed.account] // PICOS_PER_MICRO) > MONEY_MAX_MICROS:
             return Metering.OUT_OF_RANGE
         possible = _is_possible(meter, time - meter.time, _advance(meter, register))
@@ -192,30 +205,25 @@ class Audit:
             self.outcomes[name] = str(refusal)
 
     def _carried_out(self, fact: Record) -> Refusal | None:
-        match fact:
-            case TariffPublished():
-                return self._publish(fact)
-            case AccountOpened():
-                return self._open(fact)
-            case MeterInstalled():
-                return self._install(fact)
-            case TariffAssigned():
-                return self._assign(fact)
-            case RechargeOrdered() | RefundOrdered():
-                return self._move(fact)
-            case AdjustmentOrdered():
-                return self._adjust(fact)
-            case ReversalOrdered():
-                return self._reverse(fact)
-            case ChargeItemSet():
-                return self._set_item(fact)
-            case ChargeItemEnded():
-                return self._end_item(fact)
-            case ControlOrdered():
-                return self._control(fact)
-            case MeterWatchSet():
-                return self._watch(fact)
-        raise AssertionError(f"no rule for {type(fact).__name__}")
+        rules: dict[type[Record], Callable[[Any], Refusal | None]] = {
+            TariffPublished: self._publish,
+            AccountOpened: self._open,
+            AccountActivated: self._activate,
+            AccountUpdated: self._update,
+            AccountTransferred: self._leave,
+            AccountClosed: self._leave,
+            MeterInstalled: self._install,
+            TariffAssigned: self._assign,
+            RechargeOrdered: self._move,
+            RefundOrdered: self._move,
+            AdjustmentOrdered: self._adjust,
+            ReversalOrdered: self._reverse,
+            ChargeItemSet: self._set_item,
+            ChargeItemEnded: self._end_item,
+            ControlOrdered: self._control,
+            MeterWatchSet: self._watch,
+        }
+        return rules[type(fact)](fact)
 
     def _publish(self, fact: TariffPublished) -> Refusal | None:
         try:
@@ -280,7 +288,51 @@ class Audit:
         if not _are_terms_valid(fact.alarms):
             return Refusal.TERMS_INVALID
         self._accounts[fact.account] = fact
+        self._warned[fact.account] = fact.alarms
         self.balances[fact.account] = 0
+        if fact.prepared:
+            self._prepared.add(fact.account)
+        return None
+
+    def _activate(self, fact: AccountActivated) -> Refusal | None:
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        if fact.account not in self._prepared | self._closed:
+            return Refusal.ACCOUNT_OPEN
+        self._prepared.discard(fact.account)
+        self._closed.discard(fact.account)
+        return None
+
+    def _update(self, fact: AccountUpdated) -> Refusal | None:
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        if fact.alarms and not _are_terms_valid(fact.alarms):
+            return Refusal.TERMS_INVALID
+        self._warned[fact.account] = fact.alarms or self._warned[fact.account]
+        return None
+
+    def _leave(self, fact: AccountTransferred | AccountClosed) -> Refusal | None:
+        """A tenant goes, and leaves nothing behind to the last pico, unless the balance is carried over to the next."""
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        if fact.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
+        goes_on = isinstance(fact, AccountTransferred)
+        if not (goes_on and fact.settlement == Settlement.CARRY):
+            if any(meter.time is None and meter.installed.account == fact.account for meter in self._meters.values()):
+                return Refusal.METERS_NOT_READ
+            if fact.settlement == Settlement.WRITE_OFF:
+                if not fact.reason.strip():
+                    return Refusal.NOTE_MISSING
+            elif fact.settlement != (Settlement.PAY_UP if self.balances[fact.account] < 0 else Settlement.REFUND):
+                return Refusal.BALANCE_NOT_SETTLED
+            self.rounded += self.balances[fact.account] % PICOS_PER_MICRO
+            self.balances[fact.account] = 0
+            self._recharges = {key: each for key, each in self._recharges.items() if each.account != fact.account}
+        if not goes_on:
+            self._prepared.discard(fact.account)
+            self._closed.add(fact.account)
+            self._items = {name: item for name, item in self._items.items() if name[0] != fact.account}
         return None
 
     def _install(self, fact: MeterInstalled) -> Refusal | None:
@@ -315,6 +367,8 @@ class Audit:
             return Refusal.UNKNOWN_ACCOUNT
         if fact.currency != account.currency:
             return Refusal.WRONG_CURRENCY
+        if fact.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
         if fact.amount_micros <= 0:
             return Refusal.AMOUNT_NOT_POSITIVE
         if fact.amount_micros > ORDER_MAX_MICROS:
@@ -325,7 +379,7 @@ class Audit:
                 return Refusal.INSUFFICIENT_BALANCE
             self.balances[fact.account] -= amount
             return None
-        if (balance + amount) // PICOS_PER_MICRO > account.alarms.max_balance:
+        if (balance + amount) // PICOS_PER_MICRO > self._warned[fact.account].max_balance:
             return Refusal.ABOVE_MAX_BALANCE
         self.balances[fact.account] += amount
         self._recharges[order_id(fact.id)] = fact
@@ -337,6 +391,8 @@ class Audit:
             return Refusal.UNKNOWN_ACCOUNT
         if fact.currency != account.currency:
             return Refusal.WRONG_CURRENCY
+        if fact.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
         if not fact.note.strip():
             return Refusal.NOTE_MISSING
         if fact.amount_micros == 0:
@@ -360,6 +416,8 @@ class Audit:
             return Refusal.UNKNOWN_ORDER
         if key in self._reversed:
             return Refusal.ALREADY_REVERSED
+        if fact.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
         self._reversed.add(key)
         self.balances[fact.account] -= recharge.amount_micros * PICOS_PER_MICRO
         return None
@@ -369,6 +427,8 @@ class Audit:
             return Refusal.UNKNOWN_ACCOUNT
         if not _is_item_valid(fact, max(self._now, fact.at)):
             return Refusal.TERMS_INVALID
+        if fact.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
         name = fact.account, fact.item
         self._items[name] = fact, max(fact.starts, self._items[name][1]) if name in self._items else fact.starts
         self._forget_ended(name)

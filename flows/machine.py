@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 
 from domain.effects import POSTING, USAGE, Effects
 from domain.facts import (
+    AccountActivated,
+    AccountClosed,
     AccountOpened,
+    AccountTransferred,
+    AccountUpdated,
     AdjustmentOrdered,
     ChargeItemEnded,
     ChargeItemSet,
@@ -37,8 +41,9 @@ from domain.ids import EntryId, entry_text
 from flows.alarms import repeat_alarm
 from flows.items import charge_due
 from flows.ledger import append_postings, seal
-from flows.orders.accounts import open_account
+from flows.orders.accounts import activate_account, open_account, update_account
 from flows.orders.answers import decide_order, prune_outcomes
+from flows.orders.closing import close_account, transfer_account
 from flows.orders.control import order_control
 from flows.orders.items import end_item, set_item
 from flows.orders.meters import install_meter
@@ -76,6 +81,10 @@ NO_VALUES = _column(np.empty(0, np.int64))
 ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     TariffPublished: publish_tariff,
     AccountOpened: open_account,
+    AccountActivated: activate_account,
+    AccountUpdated: update_account,
+    AccountTransferred: transfer_account,
+    AccountClosed: close_account,
     MeterInstalled: install_meter,
     TariffAssigned: assign_tariff,
     RechargeOrdered: recharge,

@@ -167,7 +167,7 @@ class ShardState:
     forced: Table[int, Forced] = field(default_factory=Table)
     items: Table[str, ChargeItem] = field(default_factory=Table)
     standing: Table[str, StandingAlarm] = field(default_factory=Table)
-    slots: NDArray[np.int32] = field(default_factory=lambda: slots_for(np.empty(0, np.int64)))
+    slots: NDArray[np.int32] = field(default_factory=lambda: slots_for(np.empty(0, np.int64), np.empty(0, np.uint8)))
     account_ids: list[str] = field(default_factory=list)
     tariffs: list[Tariff] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
@@ -218,16 +218,17 @@ class ShardState:
         )
 
     def index_meters(self) -> None:
-        """Make the table from meter number to row anew."""
-        self.slots = slots_for(np.ascontiguousarray(self.meter_terms.rows["number"]))
+        """Make the table from meter number to row anew, of the meters that are there."""
+        terms = self.meter_terms.rows
+        self.slots = slots_for(np.ascontiguousarray(terms["number"]), np.ascontiguousarray(terms["removed"]))
         times = self.meters.rows["time"]
-        believed = times[times >= 0]
+        believed = times[(times >= 0) & (terms["removed"] == 0)]
         self.oldest_ms = int(believed.min()) if len(believed) else 0
 
     def index_meter(self, number: int, row: int) -> None:
         """Add one meter to the table; it is made anew, twice as large, when it is half full."""
         if 2 * self.meters.count > len(self.slots):
-            self.slots = slots_for(np.ascontiguousarray(self.meter_terms.rows["number"]))
+            self.index_meters()
         else:
             enter_slot(self.slots, number, row)
 

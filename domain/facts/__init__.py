@@ -4,7 +4,15 @@ A shard's log is a sequence of facts. `ReadingBlock` is columns, because there a
 is one small record. A fact's `KIND` and `VERSION` name its format in the log (`connectors/redis/formats.py`).
 """
 
-from domain.facts.accounts import AccountOpened, AlarmTerms, Place
+from domain.facts.accounts import (
+    AccountActivated,
+    AccountClosed,
+    AccountOpened,
+    AccountTransferred,
+    AccountUpdated,
+    AlarmTerms,
+    Place,
+)
 from domain.facts.control import CommandReported, ControlOrdered
 from domain.facts.items import ChargeItemEnded, ChargeItemSet
 from domain.facts.meters import MeterInstalled
@@ -18,6 +26,10 @@ RECORDS: tuple[type[Record], ...] = (
     Ticked,
     TariffPublished,
     AccountOpened,
+    AccountActivated,
+    AccountUpdated,
+    AccountTransferred,
+    AccountClosed,
     MeterInstalled,
     TariffAssigned,
     RechargeOrdered,
@@ -36,7 +48,11 @@ Fact = ReadingBlock | Record
 
 __all__ = [
     "RECORDS",
+    "AccountActivated",
+    "AccountClosed",
     "AccountOpened",
+    "AccountTransferred",
+    "AccountUpdated",
     "AdjustmentOrdered",
     "AlarmTerms",
     "ChargeItemEnded",

@@ -42,7 +42,7 @@ def decide_order(
         return
     answer = _age_refusal(key, max(state.header.now, fact.at)) or rule(state, fact, effects)
     refusal, detail = answer if isinstance(answer, tuple) else (answer, "")
-    outcome = _outcome(state, fact, refusal, detail)
+    outcome = answer if isinstance(answer, Outcome) else _outcome(state, fact, refusal, detail)
     if refusal not in {Refusal.TOO_OLD, Refusal.ID_FROM_THE_FUTURE}:
         posting = state.header.posting_sequence if effects.postings is not None else 0
         channel = getattr(fact, "channel", "")
@@ -77,6 +77,14 @@ def _outcome(state: ShardState, fact: Any, refusal: Any, detail: str = "") -> Ou
         balance_micros=int(state.accounts.rows[record.row].balance) if record else 0,
         detail=detail,
     )
+
+
+def said(state: ShardState, fact: Any, account: str, amount_micros: int, detail: str) -> Outcome:
+    """The outcome of an order about a meter that was carried out: whose wallet it moved, what it took from it, and a word on it."""
+    outcome = _outcome(state, fact, None, detail)
+    record = state.account_records.get(account)
+    balance = int(state.accounts.rows[record.row].balance) if record else 0
+    return msgspec.structs.replace(outcome, account=account, amount_micros=amount_micros, balance_micros=balance)
 
 
 def prune_outcomes(state: ShardState, now: int) -> None:

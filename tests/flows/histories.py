@@ -19,7 +19,11 @@ from connectors.redis.commit import commit_of
 from connectors.redis.formats import pack
 from domain.effects import POSTING, Effects
 from domain.facts import (
+    AccountActivated,
+    AccountClosed,
     AccountOpened,
+    AccountTransferred,
+    AccountUpdated,
     AdjustmentOrdered,
     AlarmTerms,
     ChargeItemEnded,
@@ -42,7 +46,7 @@ from domain.facts import (
 from domain.ids import LOG_START, EntryId
 from domain.state import RECORDS, ROWS, Changes, ShardHeader, StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS
-from domain.words import Commodity, ItemKind, Period, Stage, Status, Supply
+from domain.words import Commodity, ItemKind, Period, Settlement, Stage, Status, Supply
 from flows.machine import fold
 from flows.state import ShardState
 
@@ -227,6 +231,26 @@ class _Street:
             for at, band in zip(dict.fromkeys([0, *minutes]), bands, strict=False)
         ]
 
+    def _tenancy(self) -> Fact:
+        """Accounts opened, changed, passed on and closed, whether or not that can be."""
+        account = self.random.choice([*self.accounts, *self.accounts, *self.accounts, "nobody"])
+        said: dict[str, Any] = {"at": self.now, "id": self._id(), "account": account}
+        settled: dict[str, Any] = {
+            "settlement": self.random.choice(list(Settlement)),
+            "channel": self.random.choice(["", "counter"]),
+            "reason": self.random.choice(["", "moved away"]),
+        }
+        match self.random.randrange(6):
+            case 0 | 1:
+                return self._kept(AccountActivated(**said, name=self.random.choice([None, "王"])))
+            case 2:
+                low = self.random.choice([0, 9 * YUAN])
+                terms = AlarmTerms(low=low, pretrip=0, overdraft=self.random.choice([0, YUAN]), max_balance=200 * YUAN)
+                return self._kept(AccountUpdated(**said, alarms=self.random.choice([None, terms])))
+            case 3:
+                return self._kept(AccountTransferred(**said, **settled, name="李"))
+        return self._kept(AccountClosed(**said, **settled, cut=self.random.random() < 0.5))
+
     def opening(self) -> list[Fact]:
         """Tariffs, accounts and meters, some of them twice."""
         facts: list[Fact] = [
@@ -238,7 +262,14 @@ class _Street:
             repeat_ms=HOUR_MS, repeat_max=2, overdraft=self.random.choice([0, 0, 3 * YUAN]),
         )  # fmt: skip
         facts += [
-            AccountOpened(at=self.now, id=self._id(), account=account, currency="CNY", alarms=terms)
+            AccountOpened(
+                at=self.now,
+                id=self._id(),
+                account=account,
+                currency="CNY",
+                alarms=terms,
+                prepared=self.random.random() < 0.2,
+            )
             for account in self.accounts
         ]
         for number in range(1, self.random.randint(2, 5)):
@@ -272,6 +303,8 @@ class _Street:
             self._report,
             self._refused,
             self._odd,
+            self._tenancy,
+            self._tenancy,
             self._item,
             self._watch,
         ]
