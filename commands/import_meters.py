@@ -86,6 +86,8 @@ def known_meters(store: Store) -> dict[int, KnownMeter]:
     for shard in range(store.shards):
         stored = store.load(shard)
         for number, record in stored.records["meter_records"].items():
+            if record.removed_at:
+                continue
             row = stored.rows["meters"][record.row]
             known[number] = KnownMeter(shard, int(row["time"]), int(row["register"]))
     return known

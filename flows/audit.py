@@ -31,6 +31,8 @@ from domain.facts import (
     ControlOrdered,
     Fact,
     MeterInstalled,
+    MeterRemoved,
+    MeterReplaced,
     MeterWatchSet,
     ReadingBlock,
     RechargeOrdered,
@@ -97,6 +99,8 @@ class Audit:
         self._prepared: set[str] = set()
         self._closed: set[str] = set()
         self._meters: dict[int, _Meter] = {}
+        self._removed: dict[int, MeterInstalled] = {}
+        self._usage: Counter[Commodity] = Counter()
         self._tariffs: dict[str, Tariff] = {}
         self._counters: dict[tuple[str, Commodity, tuple[int, ...]], TierCounter] = {}
         self._kept: dict[bytes, tuple[bytes, str]] = {}
@@ -176,6 +180,7 @@ class Audit:
             counter = self._counters[installed.account, installed.commodity, meter.counter]
             self.balances[installed.account] -= cost_of(meter.plan, meter.time, time, usage, counter).cost_picos
         self.priced[installed.meter] += usage
+        self._usage[installed.commodity] += usage
 
     def _order(self, fact: Record, name: str) -> None:
         """The answer to an order: the one that its id already has, or a new one, kept for 90 days."""
@@ -213,6 +218,8 @@ class Audit:
             AccountTransferred: self._leave,
             AccountClosed: self._leave,
             MeterInstalled: self._install,
+            MeterRemoved: self._remove,
+            MeterReplaced: self._replace,
             TariffAssigned: self._assign,
             RechargeOrdered: self._move,
             RefundOrdered: self._move,
@@ -355,11 +362,63 @@ class Audit:
             return Refusal.WRONG_CURRENCY
         if not _is_meter_valid(fact):
             return Refusal.TERMS_INVALID
-        opening = fact.opening_register
-        self._meters[fact.meter] = _Meter(fact, None if opening is None else fact.at, opening or 0)
-        self._plan(self._meters[fact.meter])
-        self.priced[fact.meter] = 0
+        opening, gone = fact.opening_register, self._removed.get(fact.meter)
+        if gone and (opening is None or msgspec.structs.replace(fact, id=gone.id, at=gone.at) == gone):
+            return Refusal.METER_REMOVED
+        self._begin(_Meter(fact, None if opening is None else fact.at, opening or 0))
         return None
+
+    def _begin(self, meter: _Meter) -> None:
+        number = meter.installed.meter
+        self._removed.pop(number, None)
+        self._meters[number] = meter
+        self._plan(meter)
+        self.priced.setdefault(number, 0)
+
+    def _remove(self, fact: MeterRemoved) -> Refusal | None:
+        if fact.meter not in self._meters:
+            return Refusal.UNKNOWN_METER
+        refusal = self._doubt(fact)
+        if not refusal:
+            self._take_down(fact)
+        return refusal
+
+    def _replace(self, fact: MeterReplaced) -> Refusal | None:
+        if fact.new_meter in self._meters:
+            return Refusal.EXISTS_WITH_DIFFERENT_CONTENT
+        meter = self._meters.get(fact.meter)
+        if meter is None:
+            return Refusal.UNKNOWN_METER
+        successor = msgspec.structs.replace(
+            meter.installed, at=fact.at, id=fact.id, meter=fact.new_meter, profile=fact.profile, modulus=fact.modulus,
+            rated_per_hour=fact.rated_per_hour, ratio=fact.ratio, opening_register=fact.opening_register,
+            switchable=fact.switchable,
+        )  # fmt: skip
+        if not _is_meter_valid(successor):
+            return Refusal.TERMS_INVALID
+        if refusal := self._doubt(fact):
+            return refusal
+        self._take_down(fact)
+        self._begin(
+            _Meter(successor, meter.time, fact.opening_register, assigned=dict(meter.assigned), counter=meter.counter)
+        )
+        return None
+
+    def _closed_at(self, fact: MeterRemoved | MeterReplaced) -> int:
+        last = self._meters[fact.meter].time
+        return max(fact.at, 0 if last is None else last + 1)
+
+    def _doubt(self, fact: MeterRemoved | MeterReplaced) -> Refusal | None:
+        """A closing register is a reading like any other; one that would be held is refused."""
+        meter = self._meters[fact.meter]
+        if not 0 <= fact.closing_register < (meter.installed.modulus or REGISTER_UNBOUNDED):
+            return Refusal.TERMS_INVALID
+        metering = self._class_of(meter, self._closed_at(fact), fact.closing_register)
+        return Refusal.REGISTER_NOT_BELIEVED if metering in QUARANTINED else None
+
+    def _take_down(self, fact: MeterRemoved | MeterReplaced) -> None:
+        self.classes[self._read(fact.meter, self._closed_at(fact), fact.closing_register)] += 1
+        self._removed[fact.meter] = self._meters.pop(fact.meter).installed
 
     def _move(self, fact: RechargeOrdered | RefundOrdered) -> Refusal | None:
         account = self._accounts.get(fact.account)
@@ -472,9 +531,7 @@ class Audit:
 
     def usage_of(self, commodity: Commodity) -> int:
         """Wh or litres priced of a commodity."""
-        return sum(
-            usage for meter, usage in self.priced.items() if self._meters[meter].installed.commodity == commodity
-        )
+        return self._usage[commodity]
 
     def refusal_kept(self, key: bytes) -> str | None:
         """The answer kept for an order's id; None: forgotten, or never seen."""

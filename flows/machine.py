@@ -5,6 +5,7 @@ written (`domain.facts.RECORDS` is the same list, and a test compares them). Tim
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from operator import add
 from typing import Any
 
@@ -26,6 +27,8 @@ from domain.facts import (
     ControlOrdered,
     Fact,
     MeterInstalled,
+    MeterRemoved,
+    MeterReplaced,
     MeterWatchSet,
     ReadingBlock,
     ReadingRefused,
@@ -48,6 +51,7 @@ from flows.orders.control import order_control
 from flows.orders.items import end_item, set_item
 from flows.orders.meters import install_meter
 from flows.orders.money import adjust, recharge, refund, reverse
+from flows.orders.removal import remove_meter, replace_meter
 from flows.orders.tariffs import assign_tariff, publish_tariff
 from flows.orders.watch import set_watch
 from flows.quarantine import hold_reading, hold_refused, release
@@ -271,6 +275,10 @@ def _local_minutes(state: ShardState, now: int) -> NDArray[np.int32]:
 
 def _order_rule(rule: Callable[[ShardState, Any, Effects], Any]) -> Callable[[ShardState, Any, Effects], None]:
     return lambda state, fact, effects: decide_order(state, fact, rule, effects)
+
+
+ORDERS |= {MeterRemoved: partial(remove_meter, read), MeterReplaced: partial(replace_meter, read)}
+"""A meter goes with a last reading."""
 
 
 RULES: dict[type[Any], Callable[[ShardState, Any, Effects], None]] = {

@@ -217,6 +217,11 @@ class ShardState:
             standing=Table(records["standing_alarms"]),
         )
 
+    def installed(self, number: int) -> MeterRecord | None:
+        """The record of a meter that is there; None for one that is unknown or removed."""
+        record = self.meter_records.get(number)
+        return None if record is None or record.removed_at else record
+
     def index_meters(self) -> None:
         """Make the table from meter number to row anew, of the meters that are there."""
         terms = self.meter_terms.rows

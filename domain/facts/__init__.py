@@ -15,7 +15,7 @@ from domain.facts.accounts import (
 )
 from domain.facts.control import CommandReported, ControlOrdered
 from domain.facts.items import ChargeItemEnded, ChargeItemSet
-from domain.facts.meters import MeterInstalled
+from domain.facts.meters import MeterInstalled, MeterRemoved, MeterReplaced
 from domain.facts.money import AdjustmentOrdered, RechargeOrdered, RefundOrdered, ReversalOrdered
 from domain.facts.readings import Column, ReadingBlock, ReadingRefused
 from domain.facts.record import Record, Ticked
@@ -31,6 +31,8 @@ RECORDS: tuple[type[Record], ...] = (
     AccountTransferred,
     AccountClosed,
     MeterInstalled,
+    MeterRemoved,
+    MeterReplaced,
     TariffAssigned,
     RechargeOrdered,
     RefundOrdered,
@@ -62,6 +64,8 @@ __all__ = [
     "ControlOrdered",
     "Fact",
     "MeterInstalled",
+    "MeterRemoved",
+    "MeterReplaced",
     "MeterWatchSet",
     "Place",
     "ReadingBlock",

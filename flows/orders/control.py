@@ -11,7 +11,7 @@ from flows.supply.commands import reconcile
 
 def order_control(state: ShardState, fact: ControlOrdered, effects: Effects) -> Answer:
     """Force a meter's supply for a time, or give it back to automatic."""
-    record = state.meter_records.get(fact.meter)
+    record = state.installed(fact.meter)
     if record is None:
         return Refusal.UNKNOWN_METER
     if not record.switchable:

@@ -32,6 +32,8 @@ from domain.facts import (
     ControlOrdered,
     Fact,
     MeterInstalled,
+    MeterRemoved,
+    MeterReplaced,
     MeterWatchSet,
     ReadingBlock,
     ReadingRefused,
@@ -231,6 +233,36 @@ class _Street:
             for at, band in zip(dict.fromkeys([0, *minutes]), bands, strict=False)
         ]
 
+    def _gone(self) -> Fact:
+        """A meter is taken down, replaced, or hung up again; the closing register is mostly true."""
+        number = self.random.choice([*self.meters, 99])
+        register = self.registers.get(number, 7) + self.random.choice([0, 0, 0, 3, 1_999, 500_000, -1])
+        said: dict[str, Any] = {"at": self.now, "id": self._id(), "meter": number, "closing_register": register}
+        match self.random.randrange(4):
+            case 0:
+                return self._kept(MeterRemoved(**said))
+            case 1:
+                known = self.meters.get(number, self.meters[1])
+                opening = self.random.choice([None, register, 5])
+                again = msgspec.structs.replace(known, at=self.now, id=self._id(), opening_register=opening)
+                return self._kept(again)
+        fresh = len(self.meters) + 1
+        successor = self.random.choice([fresh, fresh, fresh, *self.meters])
+        opening = self.random.choice([0, 17, 1_999, 20_000])
+        replaced = MeterReplaced(
+            **said, new_meter=successor, opening_register=opening, modulus=self.random.choice([0, 20_000]),
+            rated_per_hour=60_000, ratio=self.random.choice([1, 40]), switchable=self.random.random() < 0.8,
+        )  # fmt: skip
+        self._succeed(replaced)
+        return self._kept(replaced)
+
+    def _succeed(self, fact: MeterReplaced) -> None:
+        """Let later readings be of the new meter, whether or not it will be taken."""
+        before = self.meters.get(fact.meter, self.meters[1])
+        self.meters[fact.new_meter] = msgspec.structs.replace(before, meter=fact.new_meter, modulus=fact.modulus)
+        self.registers[fact.new_meter] = fact.opening_register
+        self.last.pop(fact.new_meter, None)
+
     def _tenancy(self) -> Fact:
         """Accounts opened, changed, passed on and closed, whether or not that can be."""
         account = self.random.choice([*self.accounts, *self.accounts, *self.accounts, "nobody"])
@@ -305,6 +337,7 @@ class _Street:
             self._odd,
             self._tenancy,
             self._tenancy,
+            self._gone,
             self._item,
             self._watch,
         ]

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from connectors.redis.commit import Commit
 from connectors.redis.errors import MovedOn
 from connectors.redis.store import Store
-from domain.facts import AccountOpened, MeterInstalled, ReadingBlock, RechargeOrdered, TariffPublished
+from domain.facts import (
+    AccountOpened,
+    MeterInstalled,
+    MeterRemoved,
+    MeterReplaced,
+    ReadingBlock,
+    RechargeOrdered,
+    TariffPublished,
+)
 from domain.units import HOUR_MS, MINUTE_MS, PICOS_PER_MICRO
 from domain.words import QUARANTINED, Commodity, Ledger
 from flows.audit import Audit, compare
@@ -110,6 +118,11 @@ def test_a_reading_alone_is_settled_like_one_in_a_block(entries):
     ]
 
 
+def _goes(fact, effect) -> bool:
+    """Whether a meter goes here, with a last reading."""
+    return isinstance(fact, MeterRemoved | MeterReplaced) and effect.classes is not None
+
+
 def _usage(effects) -> bytes:
     return b"".join(effect.usage.tobytes() for effect in effects if effect.usage is not None)
 
@@ -179,6 +192,7 @@ def test_nothing_is_dropped_in_silence(entries):
     shelf, effects = lived(entries)
 
     told = sum(len(fact) for _, fact in entries if isinstance(fact, ReadingBlock))
+    told += sum(len(effect.classes) for (_, fact), effect in zip(entries, effects, strict=True) if _goes(fact, effect))
     stored, held = shelf.load(), [row for effect in effects for row in _rows(effect.quarantined)]
     refused = sum(len(effect.refused) for effect in effects)
     cases = stored.records["cases"]
