@@ -227,6 +227,16 @@ class TariffRecord(msgspec.Struct, frozen=True, kw_only=True):
     document: str
 
 
+class SiteRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A site, as `facts.SiteSet` says."""
+
+    site: str
+    title_zh: str
+    title_en: str
+    zone: str
+    currency: str
+
+
 class PlanRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Assignments that some meter has had, in order of time; the first from the beginning. Its key is its row in meter terms."""
 
@@ -354,6 +364,7 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "account_records": (str, AccountRecord),
     "meter_records": (int, MeterRecord),
     "tariff_records": (str, TariffRecord),
+    "site_records": (str, SiteRecord),
     "plan_records": (int, PlanRecord),
     "kept_outcomes": (bytes, KeptOutcome),
     "cases": (str, QuarantineCase),

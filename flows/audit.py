@@ -39,6 +39,7 @@ from domain.facts import (
     Record,
     RefundOrdered,
     ReversalOrdered,
+    SiteSet,
     TariffAssigned,
     TariffPublished,
     Ticked,
@@ -102,6 +103,7 @@ class Audit:
         self._removed: dict[int, MeterInstalled] = {}
         self._usage: Counter[Commodity] = Counter()
         self._tariffs: dict[str, Tariff] = {}
+        self._sites: dict[str, str] = {}
         self._counters: dict[tuple[str, Commodity, tuple[int, ...]], TierCounter] = {}
         self._kept: dict[bytes, tuple[bytes, str]] = {}
         self._recharges: dict[bytes, RechargeOrdered] = {}
@@ -211,6 +213,7 @@ class Audit:
 
     def _carried_out(self, fact: Record) -> Refusal | None:
         rules: dict[type[Record], Callable[[Any], Refusal | None]] = {
+            SiteSet: self._site,
             TariffPublished: self._publish,
             AccountOpened: self._open,
             AccountActivated: self._activate,
@@ -231,6 +234,19 @@ class Audit:
             MeterWatchSet: self._watch,
         }
         return rules[type(fact)](fact)
+
+    def _site(self, fact: SiteSet) -> Refusal | None:
+        if self._sites.get(fact.site, fact.currency) != fact.currency:
+            return Refusal.WRONG_CURRENCY
+        try:
+            zone(fact.zone)
+        except ValueError:
+            return Refusal.TERMS_INVALID
+        letters = fact.currency
+        if not (1 <= len(fact.site) <= 100 and len(letters) == 3 and all("A" <= letter <= "Z" for letter in letters)):
+            return Refusal.TERMS_INVALID
+        self._sites[fact.site] = fact.currency
+        return None
 
     def _publish(self, fact: TariffPublished) -> Refusal | None:
         try:

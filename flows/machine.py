@@ -36,6 +36,7 @@ from domain.facts import (
     Record,
     RefundOrdered,
     ReversalOrdered,
+    SiteSet,
     TariffAssigned,
     TariffPublished,
     Ticked,
@@ -52,6 +53,7 @@ from flows.orders.items import end_item, set_item
 from flows.orders.meters import install_meter
 from flows.orders.money import adjust, recharge, refund, reverse
 from flows.orders.removal import remove_meter, replace_meter
+from flows.orders.sites import set_site
 from flows.orders.tariffs import assign_tariff, publish_tariff
 from flows.orders.watch import set_watch
 from flows.quarantine import hold_reading, hold_refused, release
@@ -83,6 +85,7 @@ NO_VALUES = _column(np.empty(0, np.int64))
 
 
 ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
+    SiteSet: set_site,
     TariffPublished: publish_tariff,
     AccountOpened: open_account,
     AccountActivated: activate_account,

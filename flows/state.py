@@ -33,6 +33,7 @@ from domain.state import (
     RowChanges,
     Rows,
     ShardHeader,
+    SiteRecord,
     StandingAlarm,
     StoredShard,
     TariffRecord,
@@ -160,6 +161,7 @@ class ShardState:
     account_records: Table[str, AccountRecord] = field(default_factory=Table)
     meter_records: Table[int, MeterRecord] = field(default_factory=Table)
     tariff_records: Table[str, TariffRecord] = field(default_factory=Table)
+    sites: Table[str, SiteRecord] = field(default_factory=Table)
     plan_records: Table[int, PlanRecord] = field(default_factory=Table)
     outcomes: Table[bytes, KeptOutcome] = field(default_factory=Table)
     cases: Table[str, QuarantineCase] = field(default_factory=Table)
@@ -208,6 +210,7 @@ class ShardState:
             account_records=Table(records["account_records"]),
             meter_records=Table(records["meter_records"]),
             tariff_records=Table(records["tariff_records"]),
+            sites=Table(records["site_records"]),
             plan_records=Table(records["plan_records"]),
             outcomes=Table(records["kept_outcomes"]),
             cases=Table(records["cases"]),
@@ -306,6 +309,7 @@ class ShardState:
             "account_records": self.account_records.take_changes(),
             "meter_records": self.meter_records.take_changes(),
             "tariff_records": self.tariff_records.take_changes(),
+            "site_records": self.sites.take_changes(),
             "plan_records": self.plan_records.take_changes(),
             "kept_outcomes": self.outcomes.take_changes(),
             "cases": self.cases.take_changes(),

@@ -19,11 +19,13 @@ from domain.facts.meters import MeterInstalled, MeterRemoved, MeterReplaced
 from domain.facts.money import AdjustmentOrdered, RechargeOrdered, RefundOrdered, ReversalOrdered
 from domain.facts.readings import Column, ReadingBlock, ReadingRefused
 from domain.facts.record import Record, Ticked
+from domain.facts.sites import SiteSet
 from domain.facts.tariffs import TariffAssigned, TariffPublished
 from domain.facts.watch import MeterWatchSet, WatchTerms
 
 RECORDS: tuple[type[Record], ...] = (
     Ticked,
+    SiteSet,
     TariffPublished,
     AccountOpened,
     AccountActivated,
@@ -74,6 +76,7 @@ __all__ = [
     "Record",
     "RefundOrdered",
     "ReversalOrdered",
+    "SiteSet",
     "TariffAssigned",
     "TariffPublished",
     "Ticked",

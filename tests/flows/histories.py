@@ -40,6 +40,7 @@ from domain.facts import (
     RechargeOrdered,
     RefundOrdered,
     ReversalOrdered,
+    SiteSet,
     TariffAssigned,
     TariffPublished,
     Ticked,
@@ -233,6 +234,16 @@ class _Street:
             for at, band in zip(dict.fromkeys([0, *minutes]), bands, strict=False)
         ]
 
+    def _site(self) -> Fact:
+        zone, currency = (
+            self.random.choice([self.zone, "Mars/Olympus"]),
+            self.random.choice(["CNY", "CNY", "EUR", "yuan"]),
+        )
+        site = self.random.choice(["estate", "mall", ""])
+        return self._kept(
+            SiteSet(at=self.now, id=self._id(), site=site, title_zh="苑", title_en="", zone=zone, currency=currency)
+        )
+
     def _gone(self) -> Fact:
         """A meter is taken down, replaced, or hung up again; the closing register is mostly true."""
         number = self.random.choice([*self.meters, 99])
@@ -338,6 +349,7 @@ class _Street:
             self._tenancy,
             self._tenancy,
             self._gone,
+            self._site,
             self._item,
             self._watch,
         ]

@@ -15,6 +15,7 @@ from domain.facts import (
     Place,
     RechargeOrdered,
     ReversalOrdered,
+    SiteSet,
 )
 from domain.units import DAY_MS, PICOS_PER_MICRO
 from domain.words import QUARANTINED, AccountState, Commodity, Ledger, Metering, Reason, Settlement, Supply
@@ -415,3 +416,34 @@ def test_a_closed_account_has_been_closed_for_good():
     later = home.ticks(at("09:10") + 3 * DAY_MS)
 
     assert (later.postings, later.usage, later.alarms) == (None, None, [])
+
+
+def sets_site(home, **said):
+    """A site is named; returns the name of the refusal."""
+    words = {
+        "site": "estate",
+        "title_zh": "花园",
+        "title_en": "Garden Court",
+        "zone": "Asia/Shanghai",
+        "currency": "CNY",
+    }
+    return refusal(home.tell(SiteSet(at=EIGHT, id=home.id(EIGHT), **(words | said))))
+
+
+def test_a_site_has_titles_and_a_zone():
+    """A site may be called otherwise later; what it is paid in stays."""
+    home = Home()
+
+    answers = [sets_site(home), sets_site(home, title_en="Court"), sets_site(home, currency="EUR")]
+
+    assert answers == ["", "", "wrong_currency"]
+    assert home.state.sites["estate"].title_en == "Court"
+
+
+@pytest.mark.parametrize("said", [{"zone": "Mars/Olympus"}, {"site": ""}, {"site": "x" * 101}, {"currency": "yuan"}])
+def test_a_site_that_cannot_be(said):
+    """A zone that no clock knows, a name too long or none, a currency that is none: refused, with nothing entered."""
+    home = Home()
+
+    assert sets_site(home, **said) == "terms_invalid"
+    assert len(home.state.sites) == 0
