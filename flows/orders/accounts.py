@@ -18,7 +18,8 @@ from flows.supply.commands import reconcile
 from flows.wallet import judge_account
 
 
-def _terms_mistake(terms: AlarmTerms) -> str:
+def terms_mistake(terms: AlarmTerms) -> str:
+    """What terms get wrong, in words; nothing where they are right."""
     rules = {
         "low >= pretrip >= arrears": terms.low >= terms.pretrip >= terms.arrears,
         "reconnect >= arrears": terms.reconnect >= terms.arrears,
@@ -41,10 +42,10 @@ def _terms_mistake(terms: AlarmTerms) -> str:
 
 def open_account(state: ShardState, fact: AccountOpened, _effects: Effects) -> Answer:
     """Open or prepare an account with an empty wallet; the same opening again changes nothing, whatever became of it since."""
-    before, opening = state.account_records.get(fact.account), _digest(fact)
+    before, opening = state.account_records.get(fact.account), opening_digest(fact)
     if before:
         return None if before.opening == opening else Refusal.EXISTS_WITH_DIFFERENT_CONTENT
-    if mistake := _terms_mistake(fact.alarms):
+    if mistake := terms_mistake(fact.alarms):
         return Refusal.TERMS_INVALID, mistake
     row, terms_row = state.accounts.append(), state.account_terms.append()
     assert row == terms_row == len(state.account_ids)
@@ -66,7 +67,7 @@ def open_account(state: ShardState, fact: AccountOpened, _effects: Effects) -> A
     return None
 
 
-def _digest(fact: AccountOpened) -> bytes:
+def opening_digest(fact: AccountOpened) -> bytes:
     """16 bytes over what an account is opened with, whoever says it and when."""
     content = msgspec.msgpack.encode(msgspec.structs.replace(fact, id="", at=0))
     return hashlib.blake2b(content, digest_size=16).digest()
@@ -100,7 +101,7 @@ def update_account(state: ShardState, fact: AccountUpdated, effects: Effects) ->
     record = state.account_records.get(fact.account)
     if record is None:
         return Refusal.UNKNOWN_ACCOUNT
-    if fact.alarms and (mistake := _terms_mistake(fact.alarms)):
+    if fact.alarms and (mistake := terms_mistake(fact.alarms)):
         return Refusal.TERMS_INVALID, mistake
     said = {name: getattr(fact, name) for name in ("name", "place", "alarms")}
     changed = {name: value for name, value in said.items() if value is not None}

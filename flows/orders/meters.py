@@ -19,8 +19,8 @@ def install_meter(state: ShardState, fact: MeterInstalled, effects: Effects) -> 
     A meter that was removed is a new one when it is installed again, and needs its register; what it was before is not a repeat.
     """
     account, tariff = state.account_records.get(fact.account), state.tariff_records.get(fact.tariff)
-    record, known = _meter_record(state, fact), state.meter_records.get(fact.meter)
-    same = known is not None and _is_same(known, record)
+    known = state.meter_records.get(fact.meter)
+    same = known is not None and is_same_meter(known, fact)
     if known and not known.removed_at:
         return None if same else Refusal.EXISTS_WITH_DIFFERENT_CONTENT
     if account is None:
@@ -36,6 +36,7 @@ def install_meter(state: ShardState, fact: MeterInstalled, effects: Effects) -> 
         return Refusal.TERMS_INVALID, mistake
     if known and (same or fact.opening_register is None):
         return Refusal.METER_REMOVED, "install it with the register that it shows now"
+    record = _meter_record(state.meters.count, fact)
     enter_meter(state, record)
     reconcile(state, record.row, fact.at, effects)
     return None
@@ -59,14 +60,15 @@ _OF_ITS_LIFE = ("row", "installed_at", "assigned", "watch", "removed_at", "repla
 """What a meter's record says that no installation does."""
 
 
-def _is_same(known: MeterRecord, record: MeterRecord) -> bool:
+def is_same_meter(known: MeterRecord, fact: MeterInstalled) -> bool:
+    """Whether an installation says of a meter what is known of it."""
     life = {name: getattr(known, name) for name in _OF_ITS_LIFE}
-    return known == msgspec.structs.replace(record, **life)
+    return known == msgspec.structs.replace(_meter_record(known.row, fact), **life)
 
 
-def _meter_record(state: ShardState, fact: MeterInstalled) -> MeterRecord:
+def _meter_record(row: int, fact: MeterInstalled) -> MeterRecord:
     return MeterRecord(
-        row=state.meters.count,
+        row=row,
         meter=fact.meter,
         account=fact.account,
         commodity=fact.commodity,
