@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from api import accounts, alarms, health, meters, metrics
+from api import accounts, alarms, decisions, health, meters, metrics
 from api.metrics import Measured, Measures
 from api.problems import answer_problems
 from api.security import DOCS_PATHS, OPEN_PATHS, BodyLimit, Gate, SecureHeaders, check_secret
@@ -46,7 +46,7 @@ def _add_routes(app: FastAPI) -> None:
     closed = APIRouter(
         dependencies=[Depends(HTTPBearer(auto_error=False))]
     )  # The gate checks; this says so in the docs.
-    for part in (accounts, meters, alarms):
+    for part in (accounts, meters, decisions, alarms):
         closed.include_router(part.router)
     app.include_router(closed)
     app.include_router(health.router)

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ulid import ULID
 
 from domain.ids import account_id, meter_number, order_id, order_time_ms
-from domain.units import MINUTE_MS, MONEY_MAX_MICROS, money_micros
+from domain.units import MINUTE_MS, MONEY_MAX_MICROS, money_micros, quantity_thousandths
 from domain.words import Supply
 
 FORCED_MINUTES_MAX = 366 * 24 * 60
@@ -33,6 +33,12 @@ def _order(text: str) -> str:
 def _amount(text: str) -> str:
     if abs(money_micros(text)) >= MONEY_MAX_MICROS:
         raise ValueError(f"amount {text!r} is beyond anything that an account can hold")
+    return text
+
+
+def _counted(text: str) -> str:
+    if abs(quantity_thousandths(text)) > MONEY_MAX_MICROS:
+        raise ValueError(f"quantity {text!r} is beyond anything that a meter can count")
     return text
 
 
@@ -58,9 +64,15 @@ OrderId = Annotated[
 Amount = Annotated[
     str, AfterValidator(_amount), Field(description="Decimal text with at most 6 decimals.", examples=["50.00"])
 ]
+Counted = Annotated[
+    str,
+    AfterValidator(_counted),
+    Field(description="Decimal text in kWh or m³, at most 3 decimals.", examples=["1.250"]),
+]
 Instant = Annotated[int, BeforeValidator(_instant_ms), WithJsonSchema({"type": "string", "format": "date-time"})]
 Money = Annotated[str, Field(description="Decimal text.", examples=["12.50"])]
 Quantity = Annotated[str, Field(description="Decimal text in kWh or m³.", examples=["1.250"])]
+ReasonWord = Literal["in_credit", "arrears", "forced", "protected", "safety", "load", "schedule", "no_trip"]
 Time = Annotated[str, Field(description="ISO 8601, UTC.", examples=["2026-01-01T08:00:00.000Z"])]
 
 
@@ -83,6 +95,30 @@ class MoneyOrder(Write):
     def amount_micros(self) -> int:
         """The amount."""
         return money_micros(self.amount)
+
+
+class DecisionOrder(Write):
+    """A person's word on the readings of a meter that wait under a reason. `register` and `usage` belong to rebaseline."""
+
+    id: OrderId
+    reason: Annotated[str, Field(min_length=1, max_length=64)]
+    decision: Literal["accept", "rebaseline", "discard"]
+    register_: Annotated[Counted | None, Field(alias="register")] = None
+    usage: Counted = "0"
+    operator: Annotated[str, Field(min_length=1, max_length=64)]
+    note: Annotated[str, Field(max_length=500)]
+
+
+class CorrectionOrder(Write):
+    """Usage that was charged wrongly in a time: so much on top, or given back where it is negative."""
+
+    id: OrderId
+    from_: Annotated[Instant, Field(alias="from")]
+    until: Instant
+    usage: Counted
+    register_: Annotated[Counted | None, Field(alias="register")] = None
+    operator: Annotated[str, Field(min_length=1, max_length=64)]
+    note: Annotated[str, Field(max_length=500)]
 
 
 class ControlOrder(Write):
@@ -160,7 +196,7 @@ class SupplyRead(Read):
     """Wanted, and why; and what was last seen."""
 
     wanted: Literal["unknown", "off", "on"]
-    reason: Literal["in_credit", "arrears", "forced"]
+    reason: ReasonWord
     seen: Literal["unknown", "off", "on"]
 
 
@@ -239,13 +275,21 @@ class CommandRead(Read):
 
     epoch: int
     wanted: Literal["unknown", "off", "on"]
-    reason: Literal["in_credit", "arrears", "forced"]
+    reason: ReasonWord
     stage: str
     at: Time
     expires_at: Time
     attempt: int
     retry_at: Time | None
     detail: str
+    waits_for_button: bool
+
+
+class TextRead(Read):
+    """One sentence for people, in each language."""
+
+    zh: str
+    en: str
 
 
 class CaseRead(Read):
@@ -277,6 +321,8 @@ class MeterRead(Read):
     power_w: int
     status: list[str]
     supply: SupplyRead
+    reason: TextRead
+    must_clear: list[TextRead]
     window: WindowRead | None
     day: DayRead | None
     command: CommandRead | None
@@ -307,6 +353,16 @@ class ControlOutcome(OutcomeRead):
     """What became of an order to force a supply. That it was accepted does not say that the supply has moved."""
 
     meter: str
+
+
+class DecisionOutcome(OutcomeRead):
+    """What became of a decision or a correction: what it charged, below zero where it gave back, and the balance right after it."""
+
+    meter: str
+    account: str | None
+    amount: Money
+    balance: Money
+    currency: str | None
 
 
 class Pending(Read):

@@ -36,6 +36,7 @@ STATUS: dict[Refusal, HTTPStatus] = {
     Refusal.UNKNOWN_TARIFF: HTTPStatus.NOT_FOUND,
     Refusal.UNKNOWN_ORDER: HTTPStatus.NOT_FOUND,
     Refusal.UNKNOWN_ITEM: HTTPStatus.NOT_FOUND,
+    Refusal.UNKNOWN_CASE: HTTPStatus.NOT_FOUND,
     Refusal.WRONG_COMMODITY: HTTPStatus.UNPROCESSABLE_ENTITY,
     Refusal.WRONG_CURRENCY: HTTPStatus.UNPROCESSABLE_ENTITY,
     Refusal.TARIFF_INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -55,6 +56,8 @@ STATUS: dict[Refusal, HTTPStatus] = {
     Refusal.INSUFFICIENT_BALANCE: HTTPStatus.CONFLICT,
     Refusal.BALANCE_NOT_SETTLED: HTTPStatus.CONFLICT,
     Refusal.ALREADY_EXPIRED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Refusal.DECISION_NOT_POSSIBLE: HTTPStatus.CONFLICT,
+    Refusal.CORRECTION_TOO_LARGE: HTTPStatus.CONFLICT,
 }
 """404: it is not there. 409: it contradicts what is. 410: it came too late to be told apart. 422: it cannot be right."""
 

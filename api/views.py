@@ -16,6 +16,7 @@ from api.models import (
     PlaceRead,
     PostingRead,
     SupplyRead,
+    TextRead,
     WindowRead,
     order_text,
 )
@@ -23,6 +24,7 @@ from connectors.redis.formats import iso
 from connectors.redis.live import AccountView, MeterView
 from domain.ids import meter_text
 from domain.state import MeterRecord, OpenCommand, QuarantineCase
+from domain.supply_text import Standing, Text, must_clear, why
 from domain.units import MINUTE_MS, money_text, quantity_text
 from domain.words import Commodity, Ledger, Level, Reason, Status, Supply
 from tariffs.loader import load_tariff
@@ -85,6 +87,7 @@ def _usage_of(meters: list[tuple[MeterRecord, Any]], commodity: Commodity, day: 
 def meter_read(view: MeterView, tariff_document: str | None) -> MeterRead:
     """A meter with everything that is open about it."""
     record, row = view.record, view.row
+    standing = Standing(row, view.account.record, view.account.row, view.forced, view.control, view.command)
     was_read = row["time"] >= 0
     return MeterRead(
         meter=meter_text(record.meter),
@@ -101,6 +104,8 @@ def meter_read(view: MeterView, tariff_document: str | None) -> MeterRead:
         power_w=int(row["power"]),
         status=[str(bit.name).lower() for bit in Status if int(row["status"]) & bit],
         supply=_supply(row),
+        reason=_text(why(standing)),
+        must_clear=[_text(text) for text in must_clear(standing)],
         window=_window(row, tariff_document),
         day=_day(record, row),
         command=_command(view.command) if view.command else None,
@@ -147,6 +152,10 @@ def _supply(row: Any) -> SupplyRead:
     )
 
 
+def _text(text: Text) -> TextRead:
+    return TextRead(zh=text[0], en=text[1])
+
+
 def _day(record: MeterRecord, row: Any) -> DayRead | None:
     if row["day"] < 0:
         return None
@@ -189,6 +198,7 @@ def _command(command: OpenCommand) -> CommandRead:
             "attempt": command.attempt,
             "retry_at": iso(command.retry_at) if command.retry_at else None,
             "detail": command.detail,
+            "waits_for_button": command.waits_for_button,
         }
     )
 

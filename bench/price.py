@@ -10,24 +10,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.scene import DOCUMENT, SWEEP_MS, T0, TARIFF, figures, usages
-from domain.state import ACCOUNT, COUNTER, METER, METER_TERMS, Rows
+from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS, Rows
 from domain.units import HOUR_MS
-from flows.machine import prices_of
 from flows.readings.compiled import Ints, compiled
 from flows.readings.kernel import settle_interval
 from flows.readings.output import Output, emptied, output_of
-from flows.readings.pricing import Prices, segments_between
+from flows.readings.pricing import Prices, prices_of, segments_between
 from tariffs.loader import load_tariff
 from tariffs.tariff import plan_of
 from tariffs.timeline import compile_timeline
 
 
 class Street(NamedTuple):
-    """Meters, their terms, accounts and tier counters."""
+    """Meters and accounts with their terms, and tier counters."""
 
     meters: Rows
     terms: Rows
     accounts: Rows
+    account_terms: Rows
     counters: Rows
 
 
@@ -38,7 +38,10 @@ def price_sweep(street: Street, usage: Ints, end: int, prices: Prices, output: O
         meter, term = street.meters[row], street.terms[row]
         account = street.accounts[term.account]
         segments = segments_between(term.plan, meter.time, end, prices)
-        settle_interval(meter, term, account, street.counters, segments, end, usage[row], prices, output, 0)
+        account_term = street.account_terms[term.account]
+        settle_interval(
+            meter, term, account, account_term, street.counters, segments, end, usage[row], prices, output, 0
+        )
         meter.time = end
 
 
@@ -49,7 +52,7 @@ def street(count: int) -> Street:
     meters["time"], meters["window_start"], meters["day"], counters["period"] = T0, -1, -1, -1
     terms["number"], terms["account"] = np.arange(1, count + 1), np.arange(count)
     terms["counter"], terms["brackets"], terms["ratio"] = 2 * np.arange(count), 1, 1
-    return Street(meters, terms, accounts, counters)
+    return Street(meters, terms, accounts, np.zeros(count, ACCOUNT_TERMS), counters)
 
 
 def run(priced: Street, sweeps: int) -> dict[str, Any]:

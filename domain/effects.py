@@ -88,7 +88,10 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """Switch a meter's supply. A later epoch of the same meter supersedes an earlier one; `WITHDRAWN` cancels it."""
+    """Switch a meter's supply. A later epoch of the same meter supersedes an earlier one; `WITHDRAWN` cancels it.
+
+    `button`: ON only allows the meter to close; a person presses its button, so an acknowledgement is all that can be waited for.
+    """
 
     meter: int
     epoch: int
@@ -98,6 +101,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     expires_at: int
     attempt: int = 1
+    button: bool = False
 
     @property
     def id(self) -> str:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.effects import Outcome
-from domain.facts import AlarmTerms, Place, WatchTerms
+from domain.facts import AlarmTerms, ControlTerms, Place, WatchTerms
 from domain.ids import EntryId
-from domain.words import AlarmKind, Commodity, ItemKind, Metering, Period, Reason, Supply
+from domain.words import AlarmKind, Commodity, ItemKind, Metering, Period, Reason, Stage, Supply
 
 ACCOUNT = np.dtype(
     (
@@ -27,6 +27,9 @@ ACCOUNT = np.dtype(
             ("tripped", "u1"),  # 1 from arrears and the whole overdraft until the reconnect amount is reached
             ("settled", "u1"),  # 1 once money has moved: only then is the account judged
             ("alarmed_at", "<i8"),  # ms UTC of the last raise or repeat
+            ("allowance", "<i8"),  # what is free and left in the month: micros, Wh or litres …
+            ("allowance_picos", "<i4"),  # … and the exact rest of micros
+            ("allowance_month", "<i4"),  # local month of it: 12 * year + month - 1; 0: none yet
             ("state", "u1"),  # words.AccountState
             ("cut", "u1"),  # 1: closed, and its supply is to be off
             ("pad1", "<u2"),
@@ -34,7 +37,7 @@ ACCOUNT = np.dtype(
         ],
     )
 )
-"""32 bytes, hot."""
+"""48 bytes, hot."""
 
 ACCOUNT_TERMS = np.dtype(
     (
@@ -49,10 +52,15 @@ ACCOUNT_TERMS = np.dtype(
             ("repeat_ms", "<i8"),
             ("repeat_max", "<i8"),
             ("overdraft", "<i8"),
+            ("allowance", "<i8"),  # facts.AllowanceSet: free each month …
+            ("allowance_from", "<i4"),  # … from this local day on
+            ("allowance_kind", "u1"),  # words.AllowanceKind
+            ("pad1", "u1"),
+            ("pad2", "<u2"),
         ],
     )
 )
-"""`facts.AlarmTerms` as a row."""
+"""`facts.AlarmTerms` as a row, and the allowance. 88 bytes."""
 
 METER = np.dtype(
     (
@@ -82,11 +90,15 @@ METER = np.dtype(
             ("moved_at", "<i8"),  # ms UTC of the last reading at which the register had moved
             ("month_usage", "<i8"),  # Wh or litres of the closed days of …
             ("month", "<i4"),  # … this local month: 12 * year + month - 1
+            ("day_free_picos", "<i4"),
+            ("day_free", "<i8"),  # whole micros of the open day's cost that were free
+            ("daily_usage", "<i8"),  # Wh or litres of a day: three parts of four what it was, one part the newest
+            ("has_power", "<i4"),  # 1: the last reading said its power
             ("pad", "<i4"),
         ],
     )
 )
-"""120 bytes, hot."""
+"""144 bytes, hot."""
 
 METER_TERMS = np.dtype(
     (
@@ -104,10 +116,12 @@ METER_TERMS = np.dtype(
             ("brackets", "i1"),  # rows of the counter for one period
             ("removed", "u1"),  # 1: the meter is gone, and its number finds it no longer
             ("pad2", "<u4"),
+            ("power_limit", "<i4"),  # W: more is noted; 0: no limit
+            ("step", "<i4"),  # W: a rise of so many since the last reading is noted; 0: none
         ],
     )
 )
-"""48 bytes."""
+"""56 bytes."""
 
 COUNTER = np.dtype(
     (
@@ -274,6 +288,14 @@ class QuarantineCase(msgspec.Struct, frozen=True, kw_only=True):
     released_at: int = 0
 
 
+class MeterClock(msgspec.Struct, frozen=True, kw_only=True):
+    """A meter whose clock is ahead of the machine's: how many readings in a row, and whether that has been said."""
+
+    meter: int
+    ahead: int
+    alarmed: bool = False
+
+
 class OpenCommand(msgspec.Struct, frozen=True, kw_only=True):
     """A command that has not been verified. `retry_at` > 0: it failed or expired, and is tried again then."""
 
@@ -288,6 +310,12 @@ class OpenCommand(msgspec.Struct, frozen=True, kw_only=True):
     retry_at: int = 0
     detail: str = ""
     alarmed: bool = False
+    button: bool = False
+
+    @property
+    def waits_for_button(self) -> bool:
+        """Whether the meter has allowed its supply to be closed, and a person has to press its button."""
+        return self.button and self.stage == Stage.ACKNOWLEDGED
 
 
 class Forced(msgspec.Struct, frozen=True, kw_only=True):
@@ -299,6 +327,52 @@ class Forced(msgspec.Struct, frozen=True, kw_only=True):
     operator: str
     note: str
     id: str
+
+
+class Protection(msgspec.Struct, frozen=True, kw_only=True):
+    """A supply that stays ON whatever the balance or load, until `until` (ms UTC; 0: until revoked)."""
+
+    until: int
+    operator: str
+    note: str
+    id: str
+
+
+class LoadCut(msgspec.Struct, frozen=True, kw_only=True):
+    """A supply that was cut for its load at `since` (ms UTC), by `watts` where `allowed_w` were allowed: of power, or of a step of it.
+
+    `restore_at`: ms UTC at which it comes back by itself; 0: only by a person. `is_over`: it has come back.
+    `restores`: how often it did so on the local day `day`.
+    """
+
+    reason: Reason
+    since: int
+    watts: int
+    allowed_w: int
+    restore_at: int
+    day: int
+    restores: int
+    is_over: bool = False
+
+
+class Control(msgspec.Struct, frozen=True, kw_only=True):
+    """What besides money and force bears on a meter's supply. `look_at`: ms UTC at which to look again; 0: when something happens."""
+
+    meter: int
+    terms: ControlTerms | None = None
+    protection: Protection | None = None
+    cut: LoadCut | None = None
+    look_at: int = 0
+
+
+class UseWhileOff(msgspec.Struct, frozen=True, kw_only=True):
+    """A meter that counts although its supply is off. `last`: time of the last such reading; `usage`: since `since`, Wh or litres."""
+
+    meter: int
+    since: int
+    last: int
+    usage: int
+    alarmed: bool = False
 
 
 class ChargeItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -370,8 +444,11 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "cases": (str, QuarantineCase),
     "open_commands": (int, OpenCommand),
     "forced": (int, Forced),
+    "controls": (int, Control),
+    "used_while_off": (int, UseWhileOff),
     "charge_items": (str, ChargeItem),
     "standing_alarms": (str, StandingAlarm),
+    "meter_clocks": (int, MeterClock),
 }
 """Every kind of record by the name it is kept under: the types of its key and of itself."""
 

@@ -24,6 +24,11 @@ class Reason(IntEnum):
     IN_CREDIT = 0
     ARREARS = 1
     FORCED = 2
+    PROTECTED = 3
+    SAFETY = 4
+    LOAD = 5
+    SCHEDULE = 6
+    NO_TRIP = 7
     CLOSED = 16
 
 
@@ -86,6 +91,14 @@ class Settlement(StrEnum):
     CARRY = "carry"
 
 
+class Decision(StrEnum):
+    """What a person says about the readings of a quarantine case."""
+
+    ACCEPT = "accept"
+    REBASELINE = "rebaseline"
+    DISCARD = "discard"
+
+
 class Level(IntEnum):
     """How low a balance is. A level includes those before it."""
 
@@ -104,12 +117,13 @@ class Ledger(IntEnum):
     REVENUE_ELECTRICITY = 3
     REVENUE_WATER = 4
     ADJUSTMENTS = 5
-    ROUNDING = 6
-    WRITE_OFFS = 7
+    ALLOWANCES = 6
+    ROUNDING = 7
     REVENUE_PROPERTY = 8
     REVENUE_RENT = 9
     REVENUE_SERVICE = 10
     REVENUE_OTHER = 11
+    WRITE_OFFS = 12
     CASH_COUNTER = 16
     CASH_WECHAT = 17
     CASH_ALIPAY = 18
@@ -127,6 +141,15 @@ CASH_BY_CHANNEL = {
 """Where an order's money goes or comes from, by its `channel`; any other channel is Ledger.CASH."""
 
 REVENUE = {Commodity.ELECTRICITY: Ledger.REVENUE_ELECTRICITY, Commodity.WATER: Ledger.REVENUE_WATER}
+
+
+class AllowanceKind(IntEnum):
+    """What is free in a month: money, or energy of one commodity (FIRST_COMMODITY + words.Commodity)."""
+
+    NONE = 0
+    MONEY = 1
+    ELECTRICITY = 2
+    WATER = 3
 
 
 class ItemKind(StrEnum):
@@ -192,7 +215,14 @@ class AlarmKind(StrEnum):
     REVERSE_FLOW = "reverse_flow"
     NIGHT_FLOW = "night_flow"
     COMMAND_FAILED = "command_failed"
+    LOAD_LIMIT = "load_limit"
+    MALIGNANT_LOAD = "malignant_load"
+    USE_WHILE_TRIPPED = "use_while_tripped"
+    CLOCK_DRIFT = "clock_drift"
 
+
+CUT_ALARM = {Reason.SAFETY: AlarmKind.MALIGNANT_LOAD, Reason.LOAD: AlarmKind.LOAD_LIMIT}
+"""What is said when a supply is cut for its load."""
 
 LEVEL_ALARM = {
     Level.LOW: AlarmKind.BALANCE_LOW,
@@ -241,10 +271,14 @@ SEVERITY = {
     AlarmKind.DAY_USAGE: Severity.WARNING,
     AlarmKind.MONTH_USAGE: Severity.WARNING,
     AlarmKind.OFFLINE: Severity.WARNING,
+    AlarmKind.CLOCK_DRIFT: Severity.WARNING,
     AlarmKind.STUCK: Severity.WARNING,
     AlarmKind.REVERSE_FLOW: Severity.WARNING,
     AlarmKind.NIGHT_FLOW: Severity.WARNING,
     AlarmKind.COMMAND_FAILED: Severity.CRITICAL,
+    AlarmKind.LOAD_LIMIT: Severity.WARNING,
+    AlarmKind.MALIGNANT_LOAD: Severity.CRITICAL,
+    AlarmKind.USE_WHILE_TRIPPED: Severity.CRITICAL,
 }
 
 
@@ -261,6 +295,7 @@ class Refusal(StrEnum):
     UNKNOWN_TARIFF = "unknown_tariff"
     UNKNOWN_ORDER = "unknown_order"
     UNKNOWN_ITEM = "unknown_item"
+    UNKNOWN_CASE = "unknown_case"
     WRONG_COMMODITY = "wrong_commodity"
     WRONG_CURRENCY = "wrong_currency"
     TARIFF_INVALID = "tariff_invalid"
@@ -280,3 +315,5 @@ class Refusal(StrEnum):
     INSUFFICIENT_BALANCE = "insufficient_balance"
     BALANCE_NOT_SETTLED = "balance_not_settled"
     ALREADY_EXPIRED = "already_expired"
+    DECISION_NOT_POSSIBLE = "decision_not_possible"
+    CORRECTION_TOO_LARGE = "correction_too_large"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -26,15 +27,23 @@ from domain.facts import (
     AccountUpdated,
     AdjustmentOrdered,
     AlarmTerms,
+    AllowanceSet,
     ChargeItemEnded,
     ChargeItemSet,
     ControlOrdered,
+    ControlTerms,
+    ControlTermsSet,
     Fact,
+    LoadReleased,
     MeterInstalled,
     MeterRemoved,
     MeterReplaced,
     MeterWatchSet,
+    ProtectionOrdered,
+    QuarantineDecided,
     ReadingBlock,
+    ReadingCorrected,
+    ReadingRefused,
     RechargeOrdered,
     Record,
     RefundOrdered,
@@ -48,12 +57,24 @@ from domain.facts import (
 from domain.ids import LOG_START, METER_NUMBER_MAX, EntryId, order_id, order_time_ms
 from domain.state import StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO, USAGE_MAX
-from domain.words import QUARANTINED, Commodity, Ledger, Metering, Period, Refusal, Settlement, Supply
+from domain.words import (
+    QUARANTINED,
+    AllowanceKind,
+    Commodity,
+    Decision,
+    Ledger,
+    Metering,
+    Period,
+    Refusal,
+    Settlement,
+    Supply,
+)
+from flows.audit_cases import Baseline, Cases, belief
 from tariffs.levels import thresholds
 from tariffs.loader import is_self_contained, load_tariff
 from tariffs.prepaid import obstacles
 from tariffs.rating import Counter as TierCounter
-from tariffs.rating import cost_of
+from tariffs.rating import cost_of, given_back
 from tariffs.tariff import Plan, Premises, Stage, Tariff
 from tariffs.zones import zone
 
@@ -75,6 +96,32 @@ class _Meter:
     assigned: dict[int, TariffAssigned] = field(default_factory=dict)
     plan: Plan = ()
     counter: tuple[int, ...] = ()
+
+
+class _Allowance:
+    """What an account has free, and what is left of it in the latest month that any usage was in: picos, Wh or litres."""
+
+    def __init__(self, fact: AllowanceSet) -> None:
+        self.fact = fact
+        self.month = _date(fact.from_day).replace(day=1)
+        self.left = self._whole()
+        if fact.partial:
+            following = _next_period(Period.MONTH, fact.from_day)
+            days = (_date(following) - self.month).days
+            share = fact.amount * (following - fact.from_day) // days
+            self.left = share * PICOS_PER_MICRO if fact.kind == AllowanceKind.MONEY else share
+
+    def _whole(self) -> int:
+        return self.fact.amount * (PICOS_PER_MICRO if self.fact.kind == AllowanceKind.MONEY else 1)
+
+    def begin(self, day: int) -> bool:
+        """Give it anew in a later month. Whether usage of that day may have any."""
+        month = _date(day).replace(day=1)
+        if day < self.fact.from_day:
+            return False
+        if month > self.month:
+            self.month, self.left = month, self._whole()
+        return month == self.month
 
 
 class Audit:
@@ -106,6 +153,8 @@ class Audit:
         self._sites: dict[str, str] = {}
         self._counters: dict[tuple[str, Commodity, tuple[int, ...]], TierCounter] = {}
         self._kept: dict[bytes, tuple[bytes, str]] = {}
+        self._allowances: dict[str, _Allowance] = {}
+        self._cases = Cases()
         self._recharges: dict[bytes, RechargeOrdered] = {}
         self._reversed: set[bytes] = set()
         self._items: dict[tuple[str, str], tuple[ChargeItemSet, int]] = {}
@@ -124,6 +173,8 @@ class Audit:
                 self.classes[self._read(int(number), int(time), int(register))] += 1
         elif isinstance(fact, Ticked):
             self._tick(fact.at)
+        elif isinstance(fact, ReadingRefused):
+            self._cases.hold(fact.meter, fact.reason, fact.at, -1)
         elif hasattr(fact, "id"):
             self._order(fact, fact.id)
 
@@ -138,9 +189,11 @@ class Audit:
     def _read(self, number: int, time: int, register: int) -> Metering:
         """Class of a reading; what is believed is charged and becomes the baseline."""
         meter = self._meters.get(number)
+        metering = self._class_of(meter, time, register) if meter else Metering.UNKNOWN_METER
+        if metering in QUARANTINED:
+            self._cases.hold(number, metering.name.lower(), time, register)
         if meter is None:
-            return Metering.UNKNOWN_METER
-        metering = self._class_of(meter, time, register)
+            return metering
         if metering in {Metering.NORMAL, Metering.ROLLOVER}:
             self._charge(meter, time, register)
         if metering == Metering.LATE and register > meter.register:
@@ -149,6 +202,7 @@ class Audit:
             meter.suspect = register
         if metering in {Metering.FIRST, Metering.NORMAL, Metering.ROLLOVER, Metering.VACANT}:
             meter.time, meter.register, meter.suspect = time, register, None
+            self._cases.believe(number)
         return metering
 
     def _class_of(self, meter: _Meter, time: int, register: int) -> Metering:
@@ -175,14 +229,116 @@ class Audit:
         return Metering.NORMAL if possible and not held else Metering.JUMP
 
     def _charge(self, meter: _Meter, time: int, register: int) -> None:
-        installed = meter.installed
         assert meter.time is not None
-        usage = _advance(meter, register) * installed.ratio
+        self._price(meter, meter.time, time, _advance(meter, register) * meter.installed.ratio)
+
+    def _price(self, meter: _Meter, start: int, end: int, usage: int) -> None:
+        installed = meter.installed
         if usage:
             counter = self._counters[installed.account, installed.commodity, meter.counter]
-            self.balances[installed.account] -= cost_of(meter.plan, meter.time, time, usage, counter).cost_picos
+            self.balances[installed.account] -= self._paid(meter, start, end, usage, counter)
         self.priced[installed.meter] += usage
         self._usage[installed.commodity] += usage
+
+    def _paid(self, meter: _Meter, since: int, until: int, usage: int, counter: TierCounter) -> int:
+        """Picos of an interval that are not free: part by part of the calendar, the free energy of each part first."""
+        account = meter.installed.account
+        allowance = self._allowances.get(account)
+        if allowance is None or allowance.fact.kind == AllowanceKind.NONE:
+            return cost_of(meter.plan, since, until, usage, counter).cost_picos
+        parts: dict[tuple[int, int, int], int] = {}
+        for piece in cost_of(meter.plan, since, until, usage).pieces:
+            span = piece.start_ms, piece.end_ms, piece.moment.day
+            parts[span] = parts.get(span, 0) + piece.usage
+        paid = 0
+        for (start, end, day), used in parts.items():
+            is_mine = allowance.begin(day)
+            commodity = AllowanceKind.ELECTRICITY + meter.installed.commodity
+            free = min(used, allowance.left) if is_mine and allowance.fact.kind == commodity else 0
+            if free:
+                allowance.left -= free
+                cost_of(meter.plan, start, end, free, counter)
+            cost = cost_of(meter.plan, start, end, used - free, counter).cost_picos if used > free else 0
+            if is_mine and allowance.fact.kind == AllowanceKind.MONEY and cost > 0:
+                given = min(cost, allowance.left)
+                allowance.left, cost = allowance.left - given, cost - given
+            paid += cost
+        return paid
+
+    def _set_allowance(self, fact: AllowanceSet) -> Refusal | None:
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        is_amount = 1 <= fact.amount <= ORDER_MAX_MICROS or fact.kind == AllowanceKind.NONE
+        if not (is_amount and fact.from_day >= 0 and fact.from_day * DAY_MS < YEAR_2100_MS):
+            return Refusal.TERMS_INVALID
+        self._allowances[fact.account] = _Allowance(fact)
+        return None
+
+    def _decide(self, fact: QuarantineDecided) -> Refusal | None:
+        """A person closes a case: the meter goes on from what is believed now, or as if nothing had been held."""
+        meter, held = self._meters.get(fact.meter), self._cases.of.get((fact.meter, fact.reason))
+        if meter is None and fact.decision != Decision.DISCARD:
+            return Refusal.UNKNOWN_METER
+        if held is None:
+            return Refusal.UNKNOWN_CASE
+        modulus, ratio = (meter.installed.modulus, meter.installed.ratio) if meter else (0, 1)
+        if not _is_decision_valid(fact, modulus):
+            return Refusal.TERMS_INVALID
+        if not fact.note.strip():
+            return Refusal.NOTE_MISSING
+        if meter and fact.decision != Decision.DISCARD:
+            if self._is_beyond(meter):
+                return Refusal.AMOUNT_TOO_LARGE
+            after = belief(fact, held, Baseline(meter.time, meter.register, modulus, ratio))
+            if isinstance(after, Refusal):
+                return after
+            time, register, usage = after
+            if usage and meter.installed.account in self._prepared | self._closed:
+                return Refusal.DECISION_NOT_POSSIBLE
+            self._price(meter, time if meter.time is None else meter.time, time, usage)
+            meter.time, meter.register, meter.suspect = time, register, None
+            self._cases.release(fact.meter)
+        elif meter and fact.reason == "jump":
+            meter.suspect = None
+        self._cases.close(fact.meter, fact.reason)
+        return None
+
+    def _correct(self, fact: ReadingCorrected) -> Refusal | None:
+        """Usage on top, or given back, at the prices of its time; the register as it should have been."""
+        meter = self._meters.get(fact.meter)
+        if meter is None:
+            return Refusal.UNKNOWN_METER
+        if not _is_correction_valid(fact, meter):
+            return Refusal.TERMS_INVALID
+        if fact.usage_delta and meter.installed.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
+        if not fact.note.strip():
+            return Refusal.NOTE_MISSING
+        if self._is_beyond(meter):
+            return Refusal.AMOUNT_TOO_LARGE
+        if fact.usage_delta and self._may_be_free(meter):
+            return Refusal.DECISION_NOT_POSSIBLE
+        installed, span = meter.installed, (fact.from_ms, fact.until_ms)
+        counter = self._counters[installed.account, installed.commodity, meter.counter]
+        if fact.usage_delta > 0:
+            self.balances[installed.account] -= cost_of(meter.plan, *span, fact.usage_delta, counter).cost_picos
+        elif fact.usage_delta < 0:
+            back = given_back(meter.plan, *span, -fact.usage_delta, counter)
+            if back is None:
+                return Refusal.CORRECTION_TOO_LARGE
+            self.balances[installed.account] += back
+        self.priced[fact.meter] += fact.usage_delta
+        self._usage[installed.commodity] += fact.usage_delta
+        meter.register = meter.register if fact.register is None else fact.register
+        return None
+
+    def _may_be_free(self, meter: _Meter) -> bool:
+        allowance = self._allowances.get(meter.installed.account)
+        own = AllowanceKind.ELECTRICITY + meter.installed.commodity
+        return allowance is not None and allowance.fact.kind in {AllowanceKind.MONEY, own}
+
+    def _is_beyond(self, meter: _Meter) -> bool:
+        return abs(self.balances[meter.installed.account] // PICOS_PER_MICRO) > MONEY_MAX_MICROS
 
     def _order(self, fact: Record, name: str) -> None:
         """The answer to an order: the one that its id already has, or a new one, kept for 90 days."""
@@ -228,10 +384,16 @@ class Audit:
             RefundOrdered: self._move,
             AdjustmentOrdered: self._adjust,
             ReversalOrdered: self._reverse,
+            AllowanceSet: self._set_allowance,
             ChargeItemSet: self._set_item,
             ChargeItemEnded: self._end_item,
             ControlOrdered: self._control,
+            ControlTermsSet: self._control,
+            ProtectionOrdered: self._control,
+            LoadReleased: self._control,
             MeterWatchSet: self._watch,
+            QuarantineDecided: self._decide,
+            ReadingCorrected: self._correct,
         }
         return rules[type(fact)](fact)
 
@@ -531,13 +693,21 @@ class Audit:
                 self._items[name] = item, _next_period(item.period, day)
                 self._forget_ended(name)
 
-    def _control(self, fact: ControlOrdered) -> Refusal | None:
+    def _control(self, fact: ControlOrdered | ControlTermsSet | ProtectionOrdered | LoadReleased) -> Refusal | None:
         meter = self._meters.get(fact.meter)
         if meter is None:
             return Refusal.UNKNOWN_METER
+        if isinstance(fact, ControlTermsSet) and not _is_control_valid(fact.terms):
+            return Refusal.TERMS_INVALID
         if not meter.installed.switchable:
             return Refusal.METER_HAS_NO_SWITCH
-        over = fact.wanted != Supply.UNKNOWN and fact.until <= max(self._now, fact.at)
+        match fact:
+            case ControlOrdered():
+                over = fact.wanted != Supply.UNKNOWN and fact.until <= max(self._now, fact.at)
+            case ProtectionOrdered():
+                over = fact.protected and 0 != fact.until <= max(self._now, fact.at)
+            case _:
+                over = False
         return Refusal.ALREADY_EXPIRED if over else None
 
     def _watch(self, fact: MeterWatchSet) -> Refusal | None:
@@ -569,10 +739,35 @@ def _is_watch_valid(terms: WatchTerms) -> bool:
     )
 
 
-def _is_item_valid(fact: ChargeItemSet, now: int) -> bool:
+def _is_control_valid(terms: ControlTerms) -> bool:
+    windows, watts = (*terms.no_trip, *terms.schedule), [terms.power_limit_w, terms.malignant_step_w]
+    holidays = terms.holidays
+    return (
+        _is_zone(terms.zone)
+        and len(holidays) <= 4_000
+        and all(before < after for before, after in pairwise((-1, *holidays, 47_483)))
+        and all(len(listed) <= 100 for listed in (terms.no_trip, terms.schedule, terms.tolerated))
+        and all(each.days in range(1, 256) for each in windows)
+        and all(each.from_minute in range(1440) and each.until_minute in range(1441) for each in windows)
+        and not any(each.from_minute == each.until_minute for each in windows)
+        and all(each.supply in {Supply.ON, Supply.OFF} for each in terms.schedule)
+        and all(0 <= power <= 10**9 for power in watts)
+        and all(0 <= each.low_w <= each.high_w <= 10**9 for each in terms.tolerated)
+        and 0 <= terms.restores <= 100
+        and MINUTE_MS <= terms.restore_wait_ms <= DAY_MS
+    )
+
+
+def _is_zone(name: str) -> bool:
     try:
-        zone(fact.zone)
+        zone(name)
     except ValueError:
+        return False
+    return True
+
+
+def _is_item_valid(fact: ChargeItemSet, now: int) -> bool:
+    if not _is_zone(fact.zone):
         return False
     start = fact.starts * DAY_MS
     return (
@@ -650,6 +845,26 @@ def _is_meter_valid(fact: MeterInstalled) -> bool:
     )
 
 
+def _is_decision_valid(fact: QuarantineDecided, modulus: int) -> bool:
+    says_more = fact.register is not None or fact.usage != 0
+    return (
+        (fact.decision == Decision.REBASELINE or not says_more)
+        and 0 <= (fact.register or 0) < (modulus or REGISTER_UNBOUNDED)
+        and 0 <= fact.usage <= USAGE_MAX
+        and 0 < fact.at <= YEAR_2100_MS
+    )
+
+
+def _is_correction_valid(fact: ReadingCorrected, meter: _Meter) -> bool:
+    if meter.time is None or not (fact.usage_delta or fact.register is not None):
+        return False
+    if fact.usage_delta and not max(1, meter.time - 1098 * DAY_MS) <= fact.from_ms < fact.until_ms <= meter.time:
+        return False
+    return abs(fact.usage_delta) <= USAGE_MAX and 0 <= (fact.register or 0) < (
+        meter.installed.modulus or REGISTER_UNBOUNDED
+    )
+
+
 def _are_premises_valid(fact: MeterInstalled | TariffAssigned) -> bool:
     return 1 <= fact.persons <= 1_000 and 0 <= fact.capacity_w <= 10**12
 
@@ -708,6 +923,7 @@ def _ledger_wrong(stored: StoredShard, postings: NDArray[np.void]) -> list[str]:
         ledger[names[int(row["account"])]] += _gained(row) * PICOS_PER_MICRO
     for meter, terms in zip(stored.rows["meters"], stored.rows["meter_terms"], strict=True):
         unposted = int(meter["day_cost"]) * PICOS_PER_MICRO + int(meter["day_picos"])
+        unposted -= int(meter["day_free"]) * PICOS_PER_MICRO + int(meter["day_free_picos"])
         ledger[names[int(terms["account"])]] -= unposted
     balances = _balances(stored)
     return [

@@ -21,16 +21,22 @@ from domain.facts import (
     AccountTransferred,
     AccountUpdated,
     AdjustmentOrdered,
+    AllowanceSet,
     ChargeItemEnded,
     ChargeItemSet,
     CommandReported,
     ControlOrdered,
+    ControlTermsSet,
     Fact,
+    LoadReleased,
     MeterInstalled,
     MeterRemoved,
     MeterReplaced,
     MeterWatchSet,
+    ProtectionOrdered,
+    QuarantineDecided,
     ReadingBlock,
+    ReadingCorrected,
     ReadingRefused,
     RechargeOrdered,
     Record,
@@ -43,12 +49,16 @@ from domain.facts import (
 )
 from domain.ids import EntryId, entry_text
 from flows.alarms import repeat_alarm
+from flows.clocks import watch_clocks
 from flows.items import charge_due
 from flows.ledger import append_postings, seal
 from flows.orders.accounts import activate_account, open_account, update_account
+from flows.orders.allowances import set_allowance
 from flows.orders.answers import decide_order, prune_outcomes
 from flows.orders.closing import close_account, transfer_account
-from flows.orders.control import order_control
+from flows.orders.control import order_control, protect, release_load, set_control_terms
+from flows.orders.corrections import correct_reading
+from flows.orders.decisions import decide_case
 from flows.orders.items import end_item, set_item
 from flows.orders.meters import install_meter
 from flows.orders.money import adjust, recharge, refund, reverse
@@ -57,17 +67,30 @@ from flows.orders.sites import set_site
 from flows.orders.tariffs import assign_tariff, publish_tariff
 from flows.orders.watch import set_watch
 from flows.quarantine import hold_reading, hold_refused, release
+from flows.readings.decided import compile_decided
 from flows.readings.kernel import Columns, Tables, fold_readings, repeats_due
 from flows.readings.metering import FUTURE_MS, LATEST_MS, believable_span
-from flows.readings.output import EVENT, HELD, LEVEL, RELEASED, SEEN, Output, emptied, enlarged, taken
-from flows.readings.pricing import Prices, segment_at
+from flows.readings.output import (
+    EVENT,
+    HELD,
+    LEVEL,
+    LOAD,
+    RELEASED,
+    SEEN,
+    STEP,
+    USED,
+    Output,
+    emptied,
+    enlarged,
+    taken,
+)
+from flows.readings.pricing import prices_of, segment_at
 from flows.readings.windows import LATENESS_MS, close_overdue
 from flows.state import ShardState
-from flows.supply import commands
+from flows.supply import commands, load
 from flows.wallet import announce_level
 from flows.watching import watch
 from tariffs.periods import minute_of_day
-from tariffs.timeline import Timeline
 
 
 def _column(values: NDArray[np.int64] | None) -> NDArray[np.int64]:
@@ -98,10 +121,16 @@ ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     RefundOrdered: refund,
     AdjustmentOrdered: adjust,
     ReversalOrdered: reverse,
+    AllowanceSet: set_allowance,
     ChargeItemSet: set_item,
     ChargeItemEnded: end_item,
     MeterWatchSet: set_watch,
     ControlOrdered: order_control,
+    QuarantineDecided: decide_case,
+    ReadingCorrected: correct_reading,
+    ControlTermsSet: set_control_terms,
+    ProtectionOrdered: protect,
+    LoadReleased: release_load,
 }
 
 
@@ -159,20 +188,7 @@ def read(state: ShardState, block: ReadingBlock, effects: Effects) -> None:
     effects.quarantined = taken(output.held, held) if held else None
     for event in output.events[:noted] if noted else ():
         _heed(state, event, effects)
-
-
-def prices_of(timeline: Timeline) -> Prices:
-    """A timeline as the kernel takes it."""
-    return Prices(
-        timeline.segments,
-        timeline.first,
-        timeline.base_hour,
-        timeline.track,
-        timeline.rate,
-        timeline.edges,
-        timeline.bracket,
-        timeline.prices,
-    )
+    watch_clocks(state, block, classes, effects)
 
 
 def _columns(block: ReadingBlock) -> Columns:
@@ -218,6 +234,9 @@ def _count(state: ShardState, output: Output) -> None:
     )
 
 
+OF_LOAD = {LOAD: load.note_power, STEP: load.note_step}
+
+
 def _heed(state: ShardState, event: Any, effects: Effects) -> None:
     """Act on something that the kernel noted."""
     row, at = int(event.row), int(event.at)
@@ -228,6 +247,11 @@ def _heed(state: ShardState, event: Any, effects: Effects) -> None:
         hold_reading(state, effects.quarantined[row], effects)
     elif event.kind == SEEN:
         commands.reconcile(state, row, max(at, state.header.now), effects)
+    elif event.kind in OF_LOAD:
+        if OF_LOAD[event.kind](state, row, int(event.balance), at, effects):
+            commands.reconcile(state, row, max(at, state.header.now), effects)
+    elif event.kind == USED:
+        load.note_use(state, row, int(event.balance), at, effects)
     else:
         assert event.kind == RELEASED
         release(state, row, at, effects)
@@ -305,3 +329,4 @@ def warm_up() -> None:
         np.empty(0, np.int32),
         0,
     )
+    compile_decided()

@@ -1,6 +1,6 @@
 """Quarantine: readings that cannot be believed wait for a person, one case per meter and reason, with an alarm.
 
-Nothing here moves money. The readings themselves are effects of their own; a case says how many, since when, and how much
+Nothing here moves money; `flows/orders/decisions.py` does what a person decides. The readings themselves are effects of their own; a case says how many, since when, and how much
 usage is held back. When the meter is believed again by itself the alarm is cleared and nothing is held back, but the case
 stays for a person to look at; should it happen again, the alarm is raised again.
 """
@@ -53,6 +53,19 @@ def release(state: ShardState, row: int, at: int, effects: Effects) -> None:
         if case and not case.released_at:
             state.cases.put(case_key(meter, reason), msgspec.structs.replace(case, usage=0, released_at=at))
             effects.alarms.append(_alarm(state, meter, reason, AlarmState.CLEARED, at))
+
+
+def clear_case(state: ShardState, case: QuarantineCase, at: int, effects: Effects) -> None:
+    """A person has decided: the case is over, and its alarm too."""
+    state.cases.drop(case_key(case.meter, case.reason))
+    if not case.released_at:
+        effects.alarms.append(_alarm(state, case.meter, case.reason, AlarmState.CLEARED, at))
+
+
+def has_open_case(state: ShardState, meter: int) -> bool:
+    """Whether readings of this meter are still held for a person."""
+    cases = (state.cases.get(case_key(meter, reason)) for reason in _OF_READINGS)
+    return any(case and not case.released_at for case in cases)
 
 
 def _believable(state: ShardState, at: int) -> int:

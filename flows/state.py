@@ -24,8 +24,10 @@ from domain.state import (
     Assignment,
     Changes,
     ChargeItem,
+    Control,
     Forced,
     KeptOutcome,
+    MeterClock,
     MeterRecord,
     OpenCommand,
     PlanRecord,
@@ -37,6 +39,7 @@ from domain.state import (
     StandingAlarm,
     StoredShard,
     TariffRecord,
+    UseWhileOff,
 )
 from domain.units import HOUR_MS
 from flows.readings.metering import enter_slot, slots_for
@@ -167,14 +170,18 @@ class ShardState:
     cases: Table[str, QuarantineCase] = field(default_factory=Table)
     commands: Table[int, OpenCommand] = field(default_factory=Table)
     forced: Table[int, Forced] = field(default_factory=Table)
+    controls: Table[int, Control] = field(default_factory=Table)
+    used_while_off: Table[int, UseWhileOff] = field(default_factory=Table)
     items: Table[str, ChargeItem] = field(default_factory=Table)
     standing: Table[str, StandingAlarm] = field(default_factory=Table)
+    meter_clocks: Table[int, MeterClock] = field(default_factory=Table)
     slots: NDArray[np.int32] = field(default_factory=lambda: slots_for(np.empty(0, np.int64), np.empty(0, np.uint8)))
     account_ids: list[str] = field(default_factory=list)
     tariffs: list[Tariff] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
     due_items: Agenda = field(default_factory=Agenda)
     due_repeats: Agenda = field(default_factory=Agenda)
+    due_controls: Agenda = field(default_factory=Agenda)
     watch_rows: dict[int, int] = field(default_factory=dict)
     plan_rows: dict[tuple[Assignment, ...], int] = field(default_factory=dict)
     oldest_ms: int = 0
@@ -190,6 +197,9 @@ class ShardState:
         self.make_plans()
         self.index_meters()
         self.due_items = Agenda((item.due_at, key) for key, item in self.items.sorted())
+        self.due_controls = Agenda(
+            (each.look_at, str(number)) for number, each in self.controls.sorted() if each.look_at
+        )
         self.watch_rows = {int(meter): row for row, meter in enumerate(self.watches.rows["meter"])}
         self.due_repeats = Agenda((self._repeats_at(alarm), key) for key, alarm in self.standing.sorted())
 
@@ -216,8 +226,11 @@ class ShardState:
             cases=Table(records["cases"]),
             commands=Table(records["open_commands"]),
             forced=Table(records["forced"]),
+            controls=Table(records["controls"]),
+            used_while_off=Table(records["used_while_off"]),
             items=Table(records["charge_items"]),
             standing=Table(records["standing_alarms"]),
+            meter_clocks=Table(records["meter_clocks"]),
         )
 
     def installed(self, number: int) -> MeterRecord | None:
@@ -315,7 +328,10 @@ class ShardState:
             "cases": self.cases.take_changes(),
             "open_commands": self.commands.take_changes(),
             "forced": self.forced.take_changes(),
+            "controls": self.controls.take_changes(),
+            "used_while_off": self.used_while_off.take_changes(),
             "charge_items": self.items.take_changes(),
             "standing_alarms": self.standing.take_changes(),
+            "meter_clocks": self.meter_clocks.take_changes(),
         }
         return Changes(self.header, rows, records)

@@ -82,7 +82,9 @@ class Charge:
 
 @dataclass(slots=True)
 class Tally:
-    """What one period has used, part by part: (plan, moment, counter before, usage)."""
+    """What one period has used, part by part: (plan, moment, counter before, usage). A part of less than nothing was given back from
+    the top of the counter down to `before`.
+    """
 
     used: int = 0
     parts: list[tuple[Plan, Moment, int, int]] = field(default_factory=list)
@@ -91,13 +93,18 @@ class Tally:
         """Count a part; it goes on with the part before it where nothing but the day is another."""
         if self.parts:
             last_plan, last, before, used = self.parts[-1]
-            if last_plan is plan and replace(last, day=moment.day) == moment:
+            if last_plan is plan and replace(last, day=moment.day) == moment and used > 0:
                 self.parts.pop()
                 self.parts.append((plan, moment, before, used + usage))
                 self.used += usage
                 return
         self.parts.append((plan, moment, self.used, usage))
         self.used += usage
+
+    def give_back(self, plan: Plan, moment: Moment, usage: int) -> None:
+        """Take a part off the top of the counter."""
+        self.used -= usage
+        self.parts.append((plan, moment, self.used, -usage))
 
 
 @dataclass(slots=True)
@@ -115,6 +122,10 @@ class Counter:
             if len(self.periods) > _KEPT_PERIODS:
                 del self.periods[min(self.periods)]
         return self.periods[period]
+
+    def has_forgotten(self, period: int) -> bool:
+        """Whether a period is older than both that are kept."""
+        return len(self.periods) == _KEPT_PERIODS and period < min(self.periods)
 
     def carried_over(self) -> "Counter":
         """A counter that has counted the same, and for which all of it is paid: only what comes is priced by the total."""
@@ -160,6 +171,37 @@ def cost_of(plan: Plan, start_ms: int, end_ms: int, usage: int, counter: Counter
     return Charge(pieces, correction)
 
 
+def given_back(plan: Plan, start_ms: int, end_ms: int, usage: int, counter: Counter) -> int | None:
+    """Picos that are given back where `usage` of [start_ms, end_ms) is taken off its periods' counters again; `counter` then lacks it.
+
+    None, and nothing is changed, where a counter has less, or is no longer kept and the prices have tiers.
+    """
+    looks_at_total = _looks_at_total(plan)
+    parts = []
+    for begin, end in pairwise(_edges(plan, start_ms, end_ms)):
+        used = _used_by(end, start_ms, end_ms, usage) - _used_by(begin, start_ms, end_ms, usage)
+        if used:
+            parts.append((moment_of(plan, begin), used))
+    for period in {moment.period for moment, _ in parts}:
+        wanted = sum(used for moment, used in parts if moment.period == period)
+        tiered = looks_at_total or any(_limits(plan, moment, 0) for moment, _ in parts if moment.period == period)
+        if counter.has_forgotten(period):
+            if tiered:
+                return None
+        elif period not in counter.periods or counter.periods[period].used < wanted:
+            return None
+    back = 0
+    for moment, used in parts:
+        tally = Tally(used) if counter.has_forgotten(moment.period) else counter.of(moment.period)
+        before = _whole_cost(tally) if looks_at_total else 0
+        tally.give_back(plan, moment, used)
+        if looks_at_total:
+            back += before - _whole_cost(tally)
+        else:
+            back += sum(piece.cost_picos for piece in _tiered(plan, moment, tally.used, used, (0, 1), 0))
+    return back
+
+
 def _used_by(at_ms: int, start_ms: int, end_ms: int, usage: int) -> int:
     return usage * (at_ms - start_ms) // (end_ms - start_ms)
 
@@ -173,19 +215,23 @@ def _looks_at_total(plan: Plan) -> bool:
 def _whole_cost(tally: Tally) -> int:
     """Picos of all parts of a period at the schedules that its total reaches."""
     return sum(
-        piece.cost_picos
+        piece.cost_picos * (1 if usage > 0 else -1)
         for plan, moment, before, usage in tally.parts
-        for piece in _tiered(plan, moment, before, usage, (0, 1), tally.used)
+        for piece in _tiered(plan, moment, before, abs(usage), (0, 1), tally.used)
     )
 
 
 def _tiered(plan: Plan, moment: Moment, before: int, usage: int, span: tuple[int, int], total: int) -> Iterator[Piece]:
     """A part of a period, from counter `before` on, cut at the limits of the schedules for a total use of `total`."""
-    limits = {limit for schedule in _schedules(plan, moment, total) for limit in _scaled_limits(plan, moment, schedule)}
+    limits = _limits(plan, moment, total)
     cuts = sorted({before, before + usage, *(limit for limit in limits if before < limit < before + usage)})
     for low, high in pairwise(cuts):
         tiers, prices, price = _prices_at(plan, moment, low, total)
         yield Piece(*span, moment, low, high - low, tiers, prices, price, (high - low) * price)
+
+
+def _limits(plan: Plan, moment: Moment, total: int) -> set[int]:
+    return {limit for schedule in _schedules(plan, moment, total) for limit in _scaled_limits(plan, moment, schedule)}
 
 
 def _prices_at(plan: Plan, moment: Moment, used: int, total: int) -> tuple[tuple[int, ...], tuple[int, ...], int]:
@@ -273,8 +319,9 @@ def _edges(plan: Plan, start_ms: int, end_ms: int) -> Iterator[int]:
 
 
 def _ruling(plan: Plan, utc_ms: int) -> tuple[Moment, timedelta | None]:
-    """What rules an instant, and the UTC offset in the zone of the tariff that does."""
-    return moment_of(plan, utc_ms), _local(_stage(plan, utc_ms).tariff, utc_ms).utcoffset()
+    """What rules an instant, and the UTC offset of the zone in which it does: another tariff may be in another zone."""
+    moment = moment_of(plan, utc_ms)
+    return moment, _local(plan[moment.stage].tariff, utc_ms).utcoffset()
 
 
 def moment_of(plan: Plan, utc_ms: int) -> Moment:

@@ -4,8 +4,8 @@ Promises: nothing is written unless `uplink.still_wanted` said yes immediately b
 if it cannot be asked, or the order was withdrawn or expired meanwhile, nothing is written. SENT is in the outbox before the
 write. VERIFIED is reported only after a read-back that shows the supply as wanted, or the control register as written where
 the profile has no more to show. A write that was not answered is read back before it is sent again; one that was echoed is
-never sent again, and FAILED when the supply has not moved in the profile's `settle_ms`. An order for a silent meter waits
-until that answers, or until its expiry.
+never sent again, and FAILED when the supply has not moved in the profile's `settle_ms`. One that only allows a meter to close is
+over when it is echoed. An order for a silent meter waits until that answers, or until its expiry.
 """
 
 from collections.abc import Awaitable, Callable
@@ -146,6 +146,8 @@ class Switching:
         order.echoed = True
         order.due_at = monotonic() + meter.profile.recheck_ms / 1000
         self._report(order.command, Stage.ACKNOWLEDGED)
+        if order.command.button:
+            self.orders.finish(order)  # The rest is a person's hand; a poll will show what it did.
 
     async def _may_send(self, order: Order) -> bool:
         """The last moment before the write. Connection and gap took their time: the tenant may have paid meanwhile."""

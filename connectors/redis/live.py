@@ -28,6 +28,8 @@ from domain.state import (
     METER,
     RECORDS,
     AccountRecord,
+    Control,
+    Forced,
     KeptOutcome,
     MeterRecord,
     OpenCommand,
@@ -61,12 +63,17 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeterView:
-    """A meter as committed: its record, its row (`domain.state.METER`), its unverified command and quarantine cases."""
+    """A meter as committed: its record, its row (`domain.state.METER`), its account, its unverified command, what people and
+    terms want of its supply, and its quarantine cases.
+    """
 
     shard: int
     record: MeterRecord
     row: Any
+    account: AccountView
     command: OpenCommand | None
+    forced: Forced | None
+    control: Control | None
     cases: list[QuarantineCase]
 
 
@@ -154,8 +161,12 @@ class LiveStore:
 
     async def outcome(self, account: str, order: bytes) -> Outcome | None:
         """The kept outcome of an order, by the 16 bytes of its id."""
+        return await self.outcome_in(shard_of(account, self.shards), order)
+
+    async def outcome_in(self, shard: int, order: bytes) -> Outcome | None:
+        """The kept outcome of an order that was appended to this shard."""
         with _answered():
-            packed = await self._redis.hget(key("kept_outcomes", shard_of(account, self.shards)), order)
+            packed = await self._redis.hget(key("kept_outcomes", shard), order)
         return msgspec.msgpack.decode(packed, type=KeptOutcome).outcome if packed else None
 
     async def account(self, account: str) -> AccountView | None:
@@ -209,9 +220,18 @@ class LiveStore:
         if located is None:
             return None
         shard, record = located
-        command: OpenCommand | None = await self._record("open_commands", shard, str(number))
-        cases = [case for case in (await self._records("cases", shard)).values() if case.meter == number]
-        return MeterView(shard, record, await self._row("meters", shard, record.row, METER), command, cases)
+        account = await self.account(record.account)
+        assert account is not None, "a meter's account is committed with it, or before"
+        return MeterView(
+            shard=shard,
+            record=record,
+            row=await self._row("meters", shard, record.row, METER),
+            account=account,
+            command=await self._record("open_commands", shard, str(number)),
+            forced=await self._record("forced", shard, str(number)),
+            control=await self._record("controls", shard, str(number)),
+            cases=[case for case in (await self._records("cases", shard)).values() if case.meter == number],
+        )
 
     async def tariffs(self) -> dict[str, TariffRecord]:
         """All tariffs; they are the same in every shard."""

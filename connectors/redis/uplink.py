@@ -54,11 +54,11 @@ class RedisUplink:
         await self._append(await self._shard(report.meter), report)
 
     async def commands(self) -> AsyncIterator[Command]:
-        """Open commands, then each that is decided."""
+        """Open commands that a meter has something to do about, then each that is decided."""
         with _as_connection_error():
             after = await self._store.last_commands()
             for waiting in await self._store.open_commands():
-                if not waiting.retry_at:
+                if not waiting.retry_at and not waiting.waits_for_button:
                     yield _command(waiting)
         while True:
             with _as_connection_error():
@@ -120,4 +120,5 @@ def _command(waiting: OpenCommand) -> Command:
         at=waiting.at,
         expires_at=waiting.expires_at,
         attempt=waiting.attempt,
+        button=waiting.button,
     )

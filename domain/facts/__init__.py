@@ -13,7 +13,19 @@ from domain.facts.accounts import (
     AlarmTerms,
     Place,
 )
-from domain.facts.control import CommandReported, ControlOrdered
+from domain.facts.allowance import AllowanceSet
+from domain.facts.control import (
+    CommandReported,
+    ControlOrdered,
+    ControlTerms,
+    ControlTermsSet,
+    LoadReleased,
+    ProtectionOrdered,
+    ScheduledSupply,
+    StepRange,
+    Window,
+)
+from domain.facts.decisions import QuarantineDecided, ReadingCorrected
 from domain.facts.items import ChargeItemEnded, ChargeItemSet
 from domain.facts.meters import MeterInstalled, MeterRemoved, MeterReplaced
 from domain.facts.money import AdjustmentOrdered, RechargeOrdered, RefundOrdered, ReversalOrdered
@@ -40,12 +52,18 @@ RECORDS: tuple[type[Record], ...] = (
     RefundOrdered,
     AdjustmentOrdered,
     ReversalOrdered,
+    AllowanceSet,
     ChargeItemSet,
     ChargeItemEnded,
     MeterWatchSet,
     ControlOrdered,
+    ControlTermsSet,
+    ProtectionOrdered,
+    LoadReleased,
     CommandReported,
     ReadingRefused,
+    QuarantineDecided,
+    ReadingCorrected,
 )
 
 Fact = ReadingBlock | Record
@@ -59,26 +77,36 @@ __all__ = [
     "AccountUpdated",
     "AdjustmentOrdered",
     "AlarmTerms",
+    "AllowanceSet",
     "ChargeItemEnded",
     "ChargeItemSet",
     "Column",
     "CommandReported",
     "ControlOrdered",
+    "ControlTerms",
+    "ControlTermsSet",
     "Fact",
+    "LoadReleased",
     "MeterInstalled",
     "MeterRemoved",
     "MeterReplaced",
     "MeterWatchSet",
     "Place",
+    "ProtectionOrdered",
+    "QuarantineDecided",
     "ReadingBlock",
+    "ReadingCorrected",
     "ReadingRefused",
     "RechargeOrdered",
     "Record",
     "RefundOrdered",
     "ReversalOrdered",
+    "ScheduledSupply",
     "SiteSet",
+    "StepRange",
     "TariffAssigned",
     "TariffPublished",
     "Ticked",
     "WatchTerms",
+    "Window",
 ]

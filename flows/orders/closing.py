@@ -23,6 +23,7 @@ from flows.orders.money import cash, is_closed
 from flows.readings.settling import charge
 from flows.readings.windows import close_overdue
 from flows.state import ShardState
+from flows.supply.load import let_go
 
 Leaving = AccountClosed | AccountTransferred
 
@@ -55,7 +56,7 @@ def close_account(state: ShardState, fact: AccountClosed, effects: Effects) -> A
         if item.account == fact.account:
             state.items.drop(key)
     for number in record.meters:
-        state.forced.drop(number)
+        let_go(state, state.meter_records[number].row, fact.at, effects)
     reconcile_meters(state, record, fact.at, effects)
     return said(state, fact, fact.account, settled, "")
 
@@ -121,9 +122,11 @@ def _post(
 def _take_rest(state: ShardState, record: AccountRecord) -> int:
     """Micros that the ledger has beyond the balance's whole ones: parts of a micro that usage has left unposted."""
     rows = np.flatnonzero(state.meter_terms.rows["account"] == record.row)
-    picos = int(state.accounts.rows[record.row].balance_picos) + int(state.meters.rows["day_picos"][rows].sum())
+    meters = state.meters.rows
+    unposted = int(meters["day_picos"][rows].sum()) - int(meters["day_free_picos"][rows].sum())
+    picos = int(state.accounts.rows[record.row].balance_picos) + unposted
     assert picos % PICOS_PER_MICRO == 0, "a ledger holds whole micros"
-    state.meters.rows["day_picos"][rows] = 0
+    meters["day_picos"][rows], meters["day_free_picos"][rows] = 0, 0
     state.meters.dirty[rows] = 1
     return picos // PICOS_PER_MICRO
 

@@ -13,16 +13,19 @@ import numpy as np
 from domain.effects import Effects
 from domain.facts import MeterInstalled, MeterRemoved, MeterReplaced, ReadingBlock
 from domain.ids import meter_text
-from domain.state import MeterRecord
+from domain.state import Control, Forced, MeterRecord
 from domain.words import Metering, Refusal
+from flows.clocks import forget_clock
 from flows.orders.answers import Answer, said
 from flows.orders.closing import close_days
+from flows.orders.control import enter_limits
 from flows.orders.meters import enter_meter, meter_mistake
 from flows.orders.watch import enter_watch
 from flows.readings.metering import classify
 from flows.readings.pricing import is_full
 from flows.state import ShardState
 from flows.supply.commands import reconcile
+from flows.supply.load import let_go
 from flows.watching import unwatch
 
 Read = Callable[[ShardState, ReadingBlock, Effects], None]
@@ -58,7 +61,7 @@ def replace_meter(read: Read, state: ShardState, fact: MeterReplaced, effects: E
     if refusal := _refusal(state, record, fact):
         return refusal
     before = _balance(state, record)
-    forced = state.forced.get(fact.meter)
+    forced, control = state.forced.get(fact.meter), state.controls.get(fact.meter)
     at = _take_down(read, state, record, fact, effects)
     successor = msgspec.structs.replace(
         record, row=state.meters.count, meter=fact.new_meter, profile=fact.profile, modulus=fact.modulus,
@@ -68,10 +71,20 @@ def replace_meter(read: Read, state: ShardState, fact: MeterReplaced, effects: E
     enter_meter(state, successor)
     if record.watch:
         enter_watch(state, successor, record.watch, at)
-    if forced and fact.switchable:
-        state.forced.put(fact.new_meter, msgspec.structs.replace(forced, meter=fact.new_meter))
+    if fact.switchable:
+        _hand_over(state, successor, forced, control)
     reconcile(state, successor.row, at, effects)
     return said(state, fact, record.account, before - _balance(state, record), meter_text(fact.new_meter))
+
+
+def _hand_over(state: ShardState, successor: MeterRecord, forced: Forced | None, control: Control | None) -> None:
+    """What somebody wants of the supply goes on with the new meter; a cut for the load of the old one does not."""
+    if forced:
+        state.forced.put(successor.meter, msgspec.structs.replace(forced, meter=successor.meter))
+    if control:
+        wishes = Control(meter=successor.meter, terms=control.terms, protection=control.protection)
+        state.controls.put(successor.meter, wishes)
+        enter_limits(state, successor.row, control.terms)
 
 
 def _as_installed(record: MeterRecord, fact: MeterReplaced) -> MeterInstalled:
@@ -115,8 +128,11 @@ def _take_down(
     close_days(state, [row], time, effects)
     state.meter_terms.rows[row].removed = 1
     state.meter_terms.dirty[row] = 1
-    state.forced.drop(number)
+    let_go(state, row, time, effects)
     reconcile(state, row, max(time, state.header.now), effects)
+    state.controls.drop(number)
+    enter_limits(state, row, None)
+    forget_clock(state, number, effects)
     unwatch(state, row, time, effects)
     gone = msgspec.structs.replace(record, removed_at=time, replaced_by=getattr(fact, "new_meter", 0))
     state.meter_records.put(number, gone)

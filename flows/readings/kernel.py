@@ -12,15 +12,19 @@ import numpy as np
 from domain.state import Rows
 from domain.units import MINUTE_MS
 from domain.words import Metering, Status, Supply
+from flows.readings.allowances import MONEY, free_money, free_usage, give_back
 from flows.readings.compiled import Ints, Row, allocating, compiled
 from flows.readings.levels import judge, repeat_is_due
 from flows.readings.metering import advance_of, classify, is_quarantined, row_of
 from flows.readings.output import (
     EVENT,
     LEVEL,
+    LOAD,
     RELEASED,
     REPEAT,
     SEEN,
+    STEP,
+    USED,
     Output,
     add_event,
     has_room,
@@ -95,6 +99,14 @@ def take_earlier_time(meter: Row, time: int, register: int) -> bool:
 
 
 @compiled
+def believe(meter: Row, time: int, register: int) -> None:
+    """Make a reading the one that the next is judged against."""
+    if meter.time < 0 or meter.register != register:
+        meter.moved_at = time
+    meter.time, meter.register = time, register
+
+
+@compiled
 def usage_of(meter: Row, term: Row, register: int, metering: int) -> int:
     """Wh or litres since the last believed reading, after ratio; a first reading only begins, and a vacant one is nobody's."""
     return 0 if metering in (FIRST, VACANT) else advance_of(meter, term, register) * term.ratio
@@ -114,8 +126,27 @@ def at_or(column: Ints, i: int, otherwise: int) -> int:
 
 
 @compiled
-def observe(meter: Row, power: int, status: int) -> bool:
+def note_load(meter: Row, term: Row, power: Ints, i: int, row: int, time: int, output: Output) -> None:
+    """Note too much power, and a step of it since the reading before, where the i-th reading says its power."""
+    if len(power) == 0:
+        return
+    if term.step > 0 and meter.has_power and power[i] - meter.power >= term.step:
+        add_event(output, STEP, row, 0, 0, time, power[i] - meter.power)
+    if term.power_limit > 0 and power[i] > term.power_limit:
+        add_event(output, LOAD, row, 0, 0, time, power[i])
+
+
+@compiled
+def note_use(meter: Row, usage: int, row: int, time: int, output: Output) -> None:
+    """Note use of a meter whose supply was off, and was to be, when it was last seen."""
+    if meter.seen == OFF and meter.wanted == OFF:
+        add_event(output, USED, row, 0, 0, time, usage)
+
+
+@compiled
+def observe(meter: Row, power: int, has_power: int, status: int) -> bool:
     """Take over what a reading says besides its register; `status` < 0 says nothing. Returns whether the supply changed."""
+    meter.has_power = has_power
     meter.power = max(-POWER_MAX, min(power, POWER_MAX))
     if status < 0:
         return False
@@ -131,6 +162,7 @@ def settle_interval(
     meter: Row,
     term: Row,
     account: Row,
+    account_term: Row,
     counters: Rows,
     segments: tuple[int, int],
     end: int,
@@ -157,14 +189,24 @@ def settle_interval(
             close_window(meter, term.number, output)
         if meter.day >= 0 and meter.day != segment.day:
             close_day(meter, term, end, output, sequence)
-        micros, picos = price_piece(term, counters, segment, until - done, prices)
-        add_piece(meter, segment, until - done, micros, picos, estimated)
-        charge(account, micros, picos)
+        free = free_usage(account, account_term, term.commodity, segment.day, until - done)
+        if free > 0:
+            micros, picos = price_piece(term, counters, segment, free, prices)
+            add_piece(meter, segment, free, micros, picos, estimated)
+            charge(account, micros, picos)
+            give_back(account, meter, micros, picos)
+        if until > done + free:
+            micros, picos = price_piece(term, counters, segment, until - done - free, prices)
+            add_piece(meter, segment, until - done - free, micros, picos, estimated)
+            charge(account, micros, picos)
+            if account_term.allowance_kind == MONEY:
+                micros, picos = free_money(account, account_term, segment.day, micros, picos)
+                give_back(account, meter, micros, picos)
         done = until
 
 
 @compiled
-def believe(
+def settle_reading(
     i: int, row: int, usage: int, block: Columns, tables: Tables, prices: Prices, output: Output, sequence: int
 ) -> bool:
     """Settle a reading that is believed. Returns False, with nothing changed, where `output` might not have room for it."""
@@ -175,22 +217,23 @@ def believe(
         segments = segments_between(term.plan, meter.time, time, prices)
         if not has_room(output, segments[1] - segments[0] + 1):
             return False
-        settle_interval(meter, term, account, tables.counters, segments, time, usage, prices, output, sequence)
+        terms = tables.account_terms[term.account]
+        settle_interval(meter, term, account, terms, tables.counters, segments, time, usage, prices, output, sequence)
         for counter in range(term.counter, term.counter + 2 * term.brackets):
             tables.dirty_counters[counter] = 1
         output.totals[term.commodity] += usage
         meter.total += usage
+        note_use(meter, usage, row, time, output)
         tables.dirty_accounts[term.account] = 1
         before = account.level
-        if judge(account, tables.account_terms[term.account], time):
+        if judge(account, terms, time):
             add_event(output, LEVEL, term.account, before, account.level, time, account.balance)
     if meter.held:
         meter.held = 0
         meter.suspect = -1
         add_event(output, RELEASED, row, 0, 0, time, 0)
-    if meter.time < 0 or meter.register != block.register[i]:
-        meter.moved_at = time
-    meter.time, meter.register = time, block.register[i]
+    believe(meter, time, block.register[i])
+    note_load(meter, term, block.power, i, row, time, output)
     return True
 
 
@@ -219,10 +262,10 @@ def fold_reading(
     if is_quarantined(metering):
         quarantine(output, number, time, register, meter.register, metering)
         hold(meter, register, metering)
-    elif not believe(i, row, usage_of(meter, term, register, metering), block, tables, prices, output, sequence):
+    elif not settle_reading(i, row, usage_of(meter, term, register, metering), block, tables, prices, output, sequence):
         return False
     tables.dirty_meters[row] = 1
-    if observe(meter, at_or(block.power, i, 0), at_or(block.status, i, -1)):
+    if observe(meter, at_or(block.power, i, 0), len(block.power) > 0, at_or(block.status, i, -1)):
         add_event(output, SEEN, row, 0, 0, time, 0)
     count(output, classes, i, metering)
     return True
@@ -242,8 +285,8 @@ def fold_readings(
     """Fold the readings of a block from the `begin`-th on into the rows of a shard, in place, and add to the buffers in log order.
 
     Takes `Columns`, `Tables`, `Prices` and `Output` as plain tuples: numba takes over a named one ten times more slowly.
-    `classes` (n,) receives each reading's class; `sequence` is the number of the last posting. Returns how many of the block are folded: fewer than all where the buffers
-    might have no room for what the next leads to.
+    `classes` (n,) receives each reading's class; `sequence` is the number of the last posting. Returns how many of the block
+    are folded: fewer than all where the buffers might have no room for what the next leads to.
     """
     block, tables, prices, output = Columns(*columns), Tables(*rows), Prices(*timeline), Output(*buffers)
     for i in range(begin, len(block.meter)):

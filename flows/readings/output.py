@@ -20,16 +20,20 @@ EVENT = np.dtype(
             ("before", "u1"),  # LEVEL, REPEAT: the level before …
             ("after", "u1"),  # … and after
             ("pad", "u1"),
-            ("row", "<u4"),  # of the account, of the meter (SEEN, RELEASED), or of the quarantined rows (HELD)
+            ("row", "<u4"),  # of the account (LEVEL, REPEAT), of the quarantined rows (HELD), or of the meter
             ("at", "<i8"),
             ("balance", "<i8"),
         ],
     )
 )
 LEVEL, REPEAT, SEEN, HELD, RELEASED = 1, 2, 3, 4, 5
+LOAD, STEP, USED = 6, 7, 8
+"""More power than the meter's limit, a rise by its step, and use while the supply is off; `balance` is W, W, and Wh or litres."""
 
-EVENTS_OF_A_READING = 3
-"""At most: LEVEL, RELEASED and SEEN, or HELD and SEEN."""
+EVENTS_OF_A_READING = 6
+"""At most: USED, LEVEL, RELEASED, STEP, LOAD and SEEN, or HELD and SEEN."""
+POSTINGS_OF_A_DAY = 2
+"""At most: what its usage has cost, and what of it was free."""
 ROWS_AT_FIRST = 64
 CLASSES, COMMODITIES = len(Metering), len(Commodity)
 USAGE_ROWS, POSTING_ROWS, HELD_ROWS, EVENT_ROWS = 0, 1, 2, 3
@@ -94,7 +98,7 @@ def has_room(output: Output, pieces: int) -> bool:
     used = output.used
     return (
         used[USAGE_ROWS] + pieces <= len(output.usage)
-        and used[POSTING_ROWS] + pieces <= len(output.postings)
+        and used[POSTING_ROWS] + POSTINGS_OF_A_DAY * pieces <= len(output.postings)
         and used[HELD_ROWS] < len(output.held)
         and used[EVENT_ROWS] + EVENTS_OF_A_READING <= len(output.events)
     )

@@ -12,6 +12,7 @@ from domain.state import Rows
 from domain.units import HOUR_MS, MONEY_MAX_MICROS, PICOS_PER_MICRO
 from flows.readings.compiled import Ints, Row, compiled
 from flows.readings.settling import cost_of
+from tariffs.timeline import Timeline
 
 
 class Prices(NamedTuple):
@@ -25,6 +26,20 @@ class Prices(NamedTuple):
     edges: Ints
     bracket: Ints
     prices: Ints
+
+
+def prices_of(timeline: Timeline) -> Prices:
+    """A timeline as the kernel takes it."""
+    return Prices(
+        timeline.segments,
+        timeline.first,
+        timeline.base_hour,
+        timeline.track,
+        timeline.rate,
+        timeline.edges,
+        timeline.bracket,
+        timeline.prices,
+    )
 
 
 @compiled

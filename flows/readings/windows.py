@@ -10,11 +10,12 @@ from domain.state import Rows
 from domain.units import HOUR_MS, MINUTE_MS, PICOS_PER_MICRO
 from domain.words import Ledger
 from flows.readings.compiled import Ints, Row, allocating, compiled
-from flows.readings.output import POSTING_ROWS, USAGE_ROWS, Output, next_row, output_within
+from flows.readings.output import POSTING_ROWS, POSTINGS_OF_A_DAY, USAGE_ROWS, Output, next_row, output_within
 
 LATENESS_MS = HOUR_MS
 """How long after its end an hour or day of a silent meter is closed by a tick."""
 
+ALLOWANCES = int(Ledger.ALLOWANCES)
 CUSTOMER = int(Ledger.CUSTOMER)
 REVENUE_FIRST = int(Ledger.REVENUE_ELECTRICITY)
 
@@ -53,33 +54,40 @@ def month_of(day: int) -> int:
 
 @compiled
 def add_to_month(meter: Row) -> None:
-    """Count the open day, which closes, in its month."""
+    """Count the open day, which closes, in its month, and in what a day uses."""
     month = month_of(meter.day)
     if meter.month != month:
         meter.month, meter.month_usage = month, 0
     meter.month_usage += meter.day_usage
+    meter.daily_usage = meter.day_usage if meter.daily_usage == 0 else (3 * meter.daily_usage + meter.day_usage) // 4
+
+
+@compiled
+def post_day(meter: Row, term: Row, at: int, against: int, amount: int, output: Output, sequence: int) -> None:
+    """Post an amount of the open day, if any: taken from the customer, or given where it is negative."""
+    if amount == 0:
+        return
+    posted = next_row(output.used, POSTING_ROWS)
+    row = output.postings[posted]
+    row.sequence = sequence + posted + 1
+    row.at = at
+    row.account = term.account
+    row.debit = CUSTOMER if amount > 0 else against
+    row.credit = against if amount > 0 else CUSTOMER
+    row.amount = abs(amount)
+    row.meter = term.number
+    row.day = meter.day
+    row.pad, row.order_high, row.order_low, row.corrects = 0, 0, 0, 0
 
 
 @compiled
 def close_day(meter: Row, term: Row, at: int, output: Output, sequence: int) -> None:
-    """Post the open day's whole micros; the rest of less than a micro goes on to the next day."""
-    amount = meter.day_cost
-    if amount != 0:
-        posted = next_row(output.used, POSTING_ROWS)
-        row = output.postings[posted]
-        revenue = REVENUE_FIRST + term.commodity
-        row.sequence = sequence + posted + 1
-        row.at = at
-        row.account = term.account
-        row.debit = CUSTOMER if amount > 0 else revenue
-        row.credit = revenue if amount > 0 else CUSTOMER
-        row.amount = abs(amount)
-        row.meter = term.number
-        row.day = meter.day
-        row.pad, row.order_high, row.order_low, row.corrects = 0, 0, 0, 0
+    """Post the open day's whole micros, and what of them was free; rests of less than a micro go on to the next day."""
+    post_day(meter, term, at, REVENUE_FIRST + term.commodity, meter.day_cost, output, sequence)
+    post_day(meter, term, at, ALLOWANCES, -meter.day_free, output, sequence)
     add_to_month(meter)
     meter.day = -1
-    meter.day_cost = 0
+    meter.day_cost, meter.day_free = 0, 0
     meter.day_usage = 0
 
 
@@ -114,7 +122,7 @@ def close_overdue(
 
     Returns (usage rows, posting rows), both in the order of the meters.
     """
-    output = output_within(len(meters))
+    output = output_within(POSTINGS_OF_A_DAY * len(meters))
     overdue_start = (now - HOUR_MS - LATENESS_MS) // MINUTE_MS
     for row in range(len(meters)):
         meter, term = meters[row], terms[row]

@@ -12,6 +12,8 @@ from domain.state import OpenCommand
 from domain.units import MINUTE_MS
 from domain.words import AlarmKind, AlarmState, Reason, Stage, Supply
 from flows.state import ShardState
+from flows.supply.load import end_use, end_uses, restore_due
+from flows.supply.timers import clock, plan_look, take_due
 from flows.supply.wishes import wanted
 
 COMMAND_LIFE_MS = 30 * MINUTE_MS
@@ -26,10 +28,14 @@ def reconcile(state: ShardState, row: int, at: int, effects: Effects) -> None:
     """Make wish, command and observation of one meter agree: withdraw, be content, or command."""
     meter, terms = state.meters.rows[row], state.meter_terms.rows[row]
     number = int(terms.number)
-    supply, reason = wanted(state, row)
+    now = clock(state, at)
+    supply, reason = wanted(state, row, now)
     if (meter.wanted, meter.reason) != (supply, reason):
         meter.wanted, meter.reason = supply, reason
         state.meters.dirty[row] = 1
+    plan_look(state, number, now)
+    if not meter.seen == supply == Supply.OFF:
+        end_use(state, row, at, effects)
     if not terms.switchable:
         return
     command = state.commands.get(number)
@@ -65,9 +71,15 @@ def _issue(state: ShardState, row: int, at: int, attempt: int, effects: Effects)
         expires_at=at + COMMAND_LIFE_MS,
         attempt=attempt,
         alarmed=before.alarmed if before else False,
+        button=int(meter.wanted) == Supply.ON and _has_button(state, number),
     )
     state.commands.put(number, command)
     effects.commands.append(_said(command, Stage.QUEUED, at))
+
+
+def _has_button(state: ShardState, number: int) -> bool:
+    control = state.controls.get(number)
+    return bool(control and control.terms and control.terms.button)
 
 
 def _said(command: OpenCommand, stage: Stage, at: int) -> Command:
@@ -80,6 +92,7 @@ def _said(command: OpenCommand, stage: Stage, at: int) -> Command:
         at=at,
         expires_at=command.expires_at,
         attempt=command.attempt,
+        button=command.button,
     )
 
 
@@ -126,12 +139,21 @@ def report(state: ShardState, fact: CommandReported, effects: Effects) -> None:
         if fact.stage in {Stage.FAILED, Stage.EXPIRED}:
             _fail(state, command, fact.stage, fact.detail, fact.at, effects)
         else:
-            state.commands.put(fact.meter, msgspec.structs.replace(command, stage=fact.stage, detail=fact.detail))
+            _note_stage(state, command, fact, effects)
     elif command is None and fact.stage in _ON_ITS_WAY and fact.epoch == meter.epoch:
         # The last command was withdrawn before we heard that it had been sent: the supply may be either.
         meter.seen = fact.seen
         state.meters.dirty[record.row] = 1
     reconcile(state, record.row, fact.at, effects)
+
+
+def _note_stage(state: ShardState, command: OpenCommand, fact: CommandReported, effects: Effects) -> None:
+    """Keep how far a command has come. Where a person has to press a button, nothing is wrong while nobody does."""
+    after = msgspec.structs.replace(command, stage=fact.stage, detail=fact.detail)
+    if after.waits_for_button and after.alarmed:
+        effects.alarms.append(_failure(state, after, AlarmState.CLEARED, fact.at))
+        after = msgspec.structs.replace(after, alarmed=False)
+    state.commands.put(fact.meter, after)
 
 
 def _fail(state: ShardState, command: OpenCommand, stage: Stage, detail: str, at: int, effects: Effects) -> None:
@@ -146,13 +168,25 @@ def _fail(state: ShardState, command: OpenCommand, stage: Stage, detail: str, at
 
 
 def tick(state: ShardState, now: int, effects: Effects) -> None:
-    """Let forced wishes end, commands expire, and failed ones be tried again."""
+    """Let forced wishes end, look at the meters whose time has come, let commands expire, and try failed ones again."""
     for number, forced in state.forced.sorted():
         if forced.until <= now:
             state.forced.drop(number)
             reconcile(state, state.meter_records[number].row, now, effects)
+    for number in take_due(state, now):
+        _look(state, number, now, effects)
+    end_uses(state, now, effects)
     for number, command in state.commands.sorted():
         if command.retry_at and now >= command.retry_at:
             _issue(state, state.meter_records[number].row, now, command.attempt + 1, effects)
-        elif not command.retry_at and now >= command.expires_at:
+        elif not command.retry_at and now >= command.expires_at and not command.waits_for_button:
             _fail(state, command, Stage.EXPIRED, "no answer in time", now, effects)
+
+
+def _look(state: ShardState, number: int, now: int, effects: Effects) -> None:
+    """Let a protection and a cut end whose time is over, and act on what is wanted then."""
+    control = restore_due(state, state.controls[number], now, effects)
+    if control.protection and 0 < control.protection.until <= now:
+        control = msgspec.structs.replace(control, protection=None)
+    state.controls.put(number, control)
+    reconcile(state, state.meter_records[number].row, now, effects)

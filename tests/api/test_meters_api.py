@@ -1,13 +1,18 @@
+from typing import get_args
+
 import msgspec
+import numpy as np
 import pytest
 from api_site import DRY_METER, LATER, METER, NOW, append_readings, money, new_id, wait_until_settled
 from ulid import ULID
 
-from api.models import ControlOrder
+from api.models import ControlOrder, ReasonWord
 from connectors.redis.formats import alarm_message, iso
 from domain.effects import Alarm
+from domain.facts import ControlTerms, ControlTermsSet, ReadingBlock, RechargeOrdered
 from domain.ids import LOG_START, shard_of
 from domain.units import HOUR_MS, MINUTE_MS
+from domain.words import Reason
 
 
 def force(wanted: str = "off", **more):
@@ -28,6 +33,7 @@ def test_a_meter_shows_its_reading_day_and_window(site, ask):
     assert meter["day"] == {"date": "2026-09-21", "usage": "2.500", "unit": "kWh", "cost": "1.5425"}
     assert (meter["window"]["start"], meter["window"]["band"]) == ("2026-09-21T15:00:00.000Z", "flat")
     assert meter["supply"] == {"wanted": "on", "reason": "in_credit", "seen": "unknown"}
+    assert (meter["reason"], meter["must_clear"]) == ({"zh": "余额充足", "en": "in credit"}, [])
     assert meter["command"] is None
     assert meter["quarantine"] == []
 
@@ -70,6 +76,33 @@ def test_a_forced_supply_is_wanted_at_once_and_commanded(site, ask):
     assert ask("GET", sent.headers["location"]).json() == sent.json()
     assert meter["supply"] == {"wanted": "off", "reason": "forced", "seen": "unknown"}
     assert (meter["command"]["wanted"], meter["command"]["stage"]) == ("off", "queued")
+    assert meter["reason"]["en"].startswith("forced off by li until ")
+    assert [text["zh"][:4] for text in meter["must_clear"]] == ["强控到期"]
+
+
+def test_a_meter_that_is_cut_for_its_load_says_what_must_clear(site, ask):
+    """The terms of control reach the API: why the supply is off, until when, and that the meter must do something about it."""
+    terms = ControlTerms(zone="Asia/Shanghai", power_limit_w=2_000)
+    shard = shard_of("A-101", site.shards)
+    ask("POST", "/accounts/A-101/recharges", json=money())
+    site.append(shard, ControlTermsSet(at=NOW, id=new_id(), meter=METER, terms=terms))
+    columns = [np.array([value], np.int64) for value in (METER, NOW + MINUTE_MS, 1_001, 2_500)]
+    site.append(shard, ReadingBlock(*columns))
+    wait_until_settled(site)
+
+    meter = ask("GET", f"/meters/{METER}").json()
+
+    assert meter["supply"]["reason"] == "load"
+    assert meter["reason"]["en"] == "too much power: 2500 W, allowed 2000 W"
+    assert [text["en"][:16] for text in meter["must_clear"]] == ["the wait to end "]
+    assert meter["command"]["waits_for_button"] is False
+
+
+def test_every_reason_can_be_answered():
+    """A new reason for a supply is a word of the API with it."""
+    assert [reason.name.lower() for reason in sorted(Reason)] == sorted(
+        get_args(ReasonWord), key=lambda word: Reason[word.upper()]
+    )
 
 
 def test_a_repeated_order_of_minutes_is_the_same_order(site, ask):
@@ -141,7 +174,9 @@ def test_accounts_are_listed_by_pages(site, ask):
 
 def test_alarms_are_the_messages_of_the_channel_newest_first(site, ask):
     """A consumer that was down reads what it missed, in the same words."""
-    ask("POST", "/accounts/A-101/recharges", json=money("25.00"))
+    shard = shard_of("A-101", site.shards)
+    paid = RechargeOrdered(at=NOW, id=new_id(), account="A-101", amount_micros=25_000_000, currency="CNY")
+    site.append(shard, paid)
     for time, register in ((NOW + 1_800_000, 6_000), (NOW + 5_400_000, 17_000), (NOW + 7_000_000, 22_000)):
         append_readings(site, (time, register))
     append_readings(site, (NOW + 7_100_000, 1_500), meter=DRY_METER)
@@ -150,9 +185,8 @@ def test_alarms_are_the_messages_of_the_channel_newest_first(site, ask):
 
     alarms = ask("GET", "/alarms").json()
 
-    shard = shard_of("A-101", site.shards)
     kept = [a for _, f in site.stream("alarms", shard) for a in msgspec.msgpack.decode(f[b"b"], type=list[Alarm])]
-    assert {alarm["kind"] for alarm in alarms} == {"balance_low", "quarantine"}
+    assert {alarm["kind"] for alarm in alarms} == {"money_arrived", "balance_low", "quarantine"}
     assert [alarm["id"] for alarm in alarms] == [
         alarm.id for alarm in sorted(kept, key=lambda a: (a.at, a.id), reverse=True)
     ]

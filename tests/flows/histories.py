@@ -26,30 +26,51 @@ from domain.facts import (
     AccountUpdated,
     AdjustmentOrdered,
     AlarmTerms,
+    AllowanceSet,
     ChargeItemEnded,
     ChargeItemSet,
     CommandReported,
     ControlOrdered,
+    ControlTerms,
+    ControlTermsSet,
     Fact,
+    LoadReleased,
     MeterInstalled,
     MeterRemoved,
     MeterReplaced,
     MeterWatchSet,
+    ProtectionOrdered,
+    QuarantineDecided,
     ReadingBlock,
+    ReadingCorrected,
     ReadingRefused,
     RechargeOrdered,
     RefundOrdered,
     ReversalOrdered,
+    ScheduledSupply,
     SiteSet,
+    StepRange,
     TariffAssigned,
     TariffPublished,
     Ticked,
     WatchTerms,
+    Window,
 )
 from domain.ids import LOG_START, EntryId
 from domain.state import RECORDS, ROWS, Changes, ShardHeader, StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS
-from domain.words import Commodity, ItemKind, Period, Settlement, Stage, Status, Supply
+from domain.words import (
+    AllowanceKind,
+    Commodity,
+    Decision,
+    ItemKind,
+    Metering,
+    Period,
+    Settlement,
+    Stage,
+    Status,
+    Supply,
+)
 from flows.machine import fold
 from flows.state import ShardState
 
@@ -144,6 +165,7 @@ class _Street:
         self.meters: dict[int, MeterInstalled] = {}
         self.registers: dict[int, int] = {}
         self.last: dict[int, tuple[int, int, int]] = {}
+        self.doubted: list[tuple[int, str]] = []
 
     def _id(self) -> str:
         self.number += 1
@@ -318,7 +340,7 @@ class _Street:
         for number in range(1, self.random.randint(2, 5)):
             facts.append(self._installed(number))
         self.orders += facts
-        return facts
+        return [*facts, *(self._control_terms() for _ in range(self.random.randint(0, 3)))]
 
     def _installed(self, number: int) -> MeterInstalled:
         tariff = self.random.choice(self.tariffs)
@@ -345,6 +367,9 @@ class _Street:
             self._report,
             self._report,
             self._refused,
+            self._decided,
+            self._decided,
+            self._corrected,
             self._odd,
             self._tenancy,
             self._tenancy,
@@ -352,6 +377,11 @@ class _Street:
             self._site,
             self._item,
             self._watch,
+            self._allowance,
+            self._control_terms,
+            self._control_terms,
+            self._protection,
+            self._release,
         ]
         if self.random.random() < 0.8:
             self.now += self.random.choice([1, 7, 15, 15, 40, 60, 150]) * MINUTE_MS + self.random.randrange(60_000)
@@ -368,7 +398,10 @@ class _Street:
         number = self.random.choice(list(self.meters))
         at = self.now + self.random.choice([0, 1_000, 20_000])
         modulus, before = self.meters[number].modulus, self.last.get(number, (number, at, self.registers[number]))
-        match self.random.randrange(24):
+        kind = self.random.randrange(24)
+        if reason := {1: "conflict", 3: "decrease", 4: "jump", 8: "decrease"}.get(kind):
+            self.doubted.append((number, reason))
+        match kind:
             case 0:
                 return before
             case 1:
@@ -410,6 +443,17 @@ class _Street:
             )
         order = kind(at=self.now, id=self._id(), account=account, amount_micros=amount, currency=currency, **more)
         return self._kept(order)
+
+    def _allowance(self) -> Fact:
+        choice = self.random
+        amount = choice.choice([0, 700, 2_000, YUAN, 3 * YUAN + 1])
+        return self._kept(
+            AllowanceSet(
+                at=self.now, id=self._id(), account=choice.choice([*self.accounts, "nobody"]),
+                kind=choice.choice(list(AllowanceKind)), amount=amount,
+                from_day=self.now // DAY_MS + choice.choice([-40, -1, 0, 0, 1]), partial=choice.random() < 0.5,
+            )
+        )  # fmt: skip
 
     def _watch(self) -> Fact:
         choice = self.random
@@ -467,6 +511,53 @@ class _Street:
         number = self.random.choice([*self.meters, 99])
         return self._kept(ControlOrdered(at=self.now, id=self._id(), meter=number, wanted=wanted, until=until))
 
+    def _window(self) -> dict[str, int]:
+        choice = self.random
+        days = choice.choice([0b1111111, 0b0011111, 0b1100000, 128, 255, choice.randrange(257)])
+        minutes = [
+            choice.choice([0, 480, 1320, choice.randrange(1440)]),
+            choice.choice([360, 1440, choice.randrange(1441)]),
+        ]
+        return {"days": days, "from_minute": minutes[0], "until_minute": minutes[1]}
+
+    def _control_terms(self) -> Fact:
+        """Terms of control, now and then with a mistake."""
+        choice, today = self.random, self.now // DAY_MS
+        terms = ControlTerms(
+            zone=choice.choice([self.zone] * 9 + ["Mars/Base"]),
+            holidays=choice.choice([(), (today, today + 1), (today + 1, today)]) if choice.random() < 0.3 else (),
+            no_trip=tuple(Window(**self._window()) for _ in range(choice.randrange(3))),
+            schedule=tuple(
+                ScheduledSupply(**self._window(), supply=choice.choice([Supply.ON, Supply.OFF]))
+                for _ in range(choice.randrange(3))
+            ),
+            power_limit_w=choice.choice([0, 1_000, 4_000]),
+            malignant_step_w=choice.choice([0, 500, 2_500]),
+            tolerated=choice.choice([(), (), (StepRange(low_w=1_000, high_w=2_000),)]),
+            whitelisted=choice.random() < 0.1,
+            restores=choice.choice([0, 1, 3]),
+            restore_wait_ms=choice.choice([MINUTE_MS, HOUR_MS]),
+            button=choice.random() < 0.3,
+        )
+        number = choice.choice([*self.meters, 99])
+        return self._kept(ControlTermsSet(at=self.now, id=self._id(), meter=number, terms=terms))
+
+    def _protection(self) -> Fact:
+        choice = self.random
+        number, until = choice.choice([*self.meters, 99]), self.now + choice.choice([-1, HOUR_MS, DAY_MS])
+        return self._kept(
+            ProtectionOrdered(
+                at=self.now,
+                id=self._id(),
+                meter=number,
+                protected=choice.random() < 0.6,
+                until=choice.choice([0, until]),
+            )
+        )
+
+    def _release(self) -> Fact:
+        return self._kept(LoadReleased(at=self.now, id=self._id(), meter=self.random.choice([*self.meters, 99])))
+
     def _report(self) -> CommandReported:
         stage = self.random.choice([Stage.SENT, Stage.ACKNOWLEDGED, Stage.VERIFIED, Stage.FAILED, Stage.EXPIRED])
         seen = self.random.choice(list(Supply)) if stage == Stage.VERIFIED else Supply.UNKNOWN
@@ -476,6 +567,38 @@ class _Street:
     def _refused(self) -> ReadingRefused:
         meter, reason = self.random.choice([0, *self.meters]), self.random.choice(["no number", "too large"])
         return ReadingRefused(at=self.now, source="file", line=1, text="?", reason=reason, meter=meter, usage=5)
+
+    def _decided(self) -> QuarantineDecided:
+        """On a case that there may be: most of them jumps and falls."""
+        choice = self.random
+        number, reason = choice.choice([*self.meters, 77_777, 0]), choice.choice([*Metering]).name.lower()
+        if self.doubted and choice.random() < 0.8:
+            number, reason = self.doubted.pop()
+        decision, more = choice.choice([*Decision, Decision.ACCEPT]), {}
+        if decision == Decision.REBASELINE or choice.random() < 0.1:
+            register = self.registers.get(number, 5) + choice.choice([0, 0, 300, 10**6])
+            register = choice.choice([None, None, register, register, -1])
+            more = {"register": register, "usage": choice.choice([0, 0, 1, 25_000, 25_000, 10**10])}
+        return self._kept(
+            QuarantineDecided(
+                at=self.now, id=self._id(), meter=number, reason=reason, decision=decision,
+                note=choice.choice(["seen"] * 7 + [" "]), **more,
+            )
+        )  # fmt: skip
+
+    def _corrected(self) -> ReadingCorrected:
+        """Of some hours before a reading, most of them charged."""
+        choice, number = self.random, self.random.choice([*self.meters, *self.meters, *self.meters, 99])
+        last = self.last.get(number, (number, self.now, 0))
+        until = last[1] - choice.choice([0, 0, 0, 1, 30 * MINUTE_MS, 12 * HOUR_MS, -HOUR_MS])
+        since = until - choice.choice([1, 10, 10, 60, 60, 300, 1_800, 60_000, 0, 6_000_000]) * MINUTE_MS
+        delta = choice.choice([0, 1, 1, 40, 40, 700, 3_000, 70_000, 10**10]) * choice.choice([1, -1, -1])
+        return self._kept(
+            ReadingCorrected(
+                at=self.now, id=self._id(), meter=number, from_ms=since, until_ms=until, usage_delta=delta,
+                note=choice.choice(["misread"] * 7 + [""]), register=choice.choice([None, None, None, last[2], 10**6]),
+            )
+        )  # fmt: skip
 
     def _odd(self) -> Fact:
         """Ids that are too old, from the future or none; tariffs anew and broken; a meter that changes its terms."""

@@ -96,12 +96,13 @@ class FakeUplink:
         ]
 
 
-def command(meter, wanted=Supply.OFF, epoch=1, stage=Stage.QUEUED, life_ms=60_000):
+def command(meter, wanted=Supply.OFF, epoch=1, stage=Stage.QUEUED, life_ms=60_000, button=False):  # noqa: FBT002 - as the command's own
     """A command as the machine decides it."""
     now = WallClock().now_ms()
     return Command(
-        meter=meter, epoch=epoch, wanted=wanted, reason=Reason.ARREARS, stage=stage, at=now, expires_at=now + life_ms
-    )
+        meter=meter, epoch=epoch, wanted=wanted, reason=Reason.ARREARS, stage=stage, at=now, expires_at=now + life_ms,
+        button=button,
+    )  # fmt: skip
 
 
 def site(*buses):
@@ -308,6 +309,29 @@ def test_a_verified_switch_comes_with_a_fresh_reading():
     assert uplink.order == ["readings", Stage.SENT, Stage.ACKNOWLEDGED, "readings", Stage.VERIFIED]
     assert uplink.blocks[-1].status.tolist() == [OFF]
     assert uplink.reports[-1].seen is Supply.OFF
+
+
+def test_a_meter_that_is_only_allowed_to_close_waits_for_a_hand():
+    """The relay does not move when the write is echoed, and that is no failure; the press of the button is seen by a poll."""
+    profile = ACREL.model_copy(update={"settle_ms": 50})
+
+    async def scene():
+        uplink = FakeUplink()
+        async with RtuPeer().open() as peer:
+            equip(peer, 1, profile, status=OFF)
+            async with collecting(site(bus(peer.port, meter(1, profile))), uplink) as counters:
+                uplink.new.put_nowait(command(1, Supply.ON, button=True))
+                await until(lambda: Stage.ACKNOWLEDGED in uplink.stages(1))
+                begun = counters.rounds["east"]
+                await until(lambda: counters.rounds["east"] > begun + 4)
+                show(peer, 1, profile, ON)
+                await until(lambda: uplink.blocks[-1].status.tolist() == [ON])
+        return uplink, peer.writes()
+
+    uplink, writes = asyncio.run(scene())
+
+    assert uplink.stages(1) == [Stage.SENT, Stage.ACKNOWLEDGED]
+    assert len(writes) == 1
 
 
 @pytest.mark.parametrize("profile", [ACREL, VALVE.model_copy(update={"settle_ms": 300})], ids=["relay", "valve"])

@@ -1,14 +1,19 @@
 import asyncio
 
+import msgspec
 import numpy as np
 import pytest
 import typer
 
 from commands import collect as command
 from connectors.redis.errors import StoreMismatch, StoreRefused
+from connectors.redis.formats import pack
+from connectors.redis.keys import key
 from connectors.redis.live import LiveStore
 from connectors.redis.uplink import RedisUplink
 from domain.facts import ReadingBlock
+from domain.state import OpenCommand
+from domain.words import Reason, Stage, Supply
 
 BLOCK = ReadingBlock(np.array([101]), np.array([1_000]), np.array([5]), None, None, None)
 SITE = """
@@ -107,3 +112,26 @@ def test_a_bug_beside_a_store_error_is_not_hidden(server, store, tmp_path, monke
         command.collect(site)
 
     assert ended.value.subgroup(AssertionError)
+
+
+def test_a_collector_that_starts_again_leaves_alone_what_waits_for_a_hand(server, store):
+    """Of two open commands only the one that the meter has something to do about is delivered, and says what kind it is."""
+    waiting = OpenCommand(
+        meter=1, epoch=2, wanted=Supply.ON, reason=Reason.IN_CREDIT, stage=Stage.ACKNOWLEDGED, at=1, expires_at=2,
+        attempt=1, button=True,
+    )  # fmt: skip
+    for each in (waiting, msgspec.structs.replace(waiting, meter=2, stage=Stage.SENT)):
+        store._redis.hset(key("open_commands", 0), str(each.meter), pack(each))
+
+    async def first():
+        live = await LiveStore.open(server.access.writer_url)
+        delivered = RedisUplink(live).commands()
+        try:
+            return await anext(delivered)
+        finally:
+            await delivered.aclose()
+            await live.close()
+
+    delivered = asyncio.run(first())
+
+    assert (delivered.meter, delivered.button) == (2, True)

@@ -15,7 +15,19 @@ from domain import effects, facts, state
 from domain.effects import POSTING, QUARANTINED, USAGE, Alarm, Command, Outcome
 from domain.facts import AlarmTerms, Place, ReadingBlock
 from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS, WATCH
-from domain.words import AlarmKind, AlarmState, Commodity, ItemKind, Period, Reason, Settlement, Stage, Supply
+from domain.words import (
+    AlarmKind,
+    AlarmState,
+    AllowanceKind,
+    Commodity,
+    Decision,
+    ItemKind,
+    Period,
+    Reason,
+    Settlement,
+    Stage,
+    Supply,
+)
 
 ID = "01JGFJJZ000000000000000001"
 PLACE = Place(site="s", building="b", floor="1", room="101")
@@ -71,6 +83,12 @@ FACTS = [
         "86a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a76163636f756e74a24131a56f72646572ba30314a47464a4a5a303030303030303030303030303030303031a46e6f7465a16ea86f70657261746f72a16f",
     ),
     (
+        facts.AllowanceSet(
+            at=1, id=ID, account="A1", kind=AllowanceKind.WATER, amount=5, from_day=9, partial=True, operator="o"
+        ),
+        "88a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a76163636f756e74a24131a46b696e6403a6616d6f756e7405a866726f6d5f64617909a77061727469616cc3a86f70657261746f72a16f",
+    ),
+    (
         facts.ChargeItemSet(
             at=1,
             id=ID,
@@ -108,12 +126,61 @@ FACTS = [
         "87a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d6574657205a677616e74656401a5756e74696c09a86f70657261746f72a16fa46e6f7465a16e",
     ),
     (
+        facts.ControlTermsSet(
+            at=1,
+            id=ID,
+            meter=5,
+            terms=facts.ControlTerms(
+                zone="UTC",
+                holidays=(20_000,),
+                no_trip=(facts.Window(days=255, from_minute=1320, until_minute=360),),
+                schedule=(facts.ScheduledSupply(days=128, from_minute=0, until_minute=1440, supply=Supply.OFF),),
+                power_limit_w=5_000,
+                malignant_step_w=1_800,
+                tolerated=(facts.StepRange(low_w=2_000, high_w=2_200),),
+                whitelisted=True,
+                restores=2,
+                restore_wait_ms=60_000,
+                button=True,
+            ),
+        ),
+        "84a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d6574657205a57465726d738ba47a6f6e65a3555443a8686f6c696461797391cd4e20a76e6f5f747269709183a464617973ccffab66726f6d5f6d696e757465cd0528ac756e74696c5f6d696e757465cd0168a87363686564756c659184a464617973cc80ab66726f6d5f6d696e75746500ac756e74696c5f6d696e757465cd05a0a6737570706c7901ad706f7765725f6c696d69745f77cd1388b06d616c69676e616e745f737465705f77cd0708a9746f6c6572617465649182a56c6f775f77cd07d0a6686967685f77cd0898ab77686974656c6973746564c3a8726573746f72657302af726573746f72655f776169745f6d73cdea60a6627574746f6ec3",
+    ),
+    (
+        facts.ProtectionOrdered(at=1, id=ID, meter=5, protected=True, until=9, operator="o", note="n"),
+        "87a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d6574657205a970726f746563746564c3a5756e74696c09a86f70657261746f72a16fa46e6f7465a16e",
+    ),
+    (
+        facts.LoadReleased(at=1, id=ID, meter=5, operator="o", note="n"),
+        "85a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d6574657205a86f70657261746f72a16fa46e6f7465a16e",
+    ),
+    (
         facts.CommandReported(at=1, meter=5, epoch=3, stage=Stage.VERIFIED, seen=Supply.ON, detail="d"),
         "86a2617401a56d6574657205a565706f636803a57374616765a87665726966696564a47365656e02a664657461696ca164",
     ),
     (
         facts.ReadingRefused(at=1, source="f.csv", line=3, text="x", reason="number", meter=5, usage=9),
         "87a2617401a6736f75726365a5662e637376a46c696e6503a474657874a178a6726561736f6ea66e756d626572a56d6574657205a5757361676509",
+    ),
+    (
+        facts.QuarantineDecided(
+            at=1,
+            id=ID,
+            meter=5,
+            reason="jump",
+            decision=Decision.REBASELINE,
+            note="n",
+            register=7,
+            usage=9,
+            operator="o",
+        ),
+        "89a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d6574657205a6726561736f6ea46a756d70a86465636973696f6eaa7265626173656c696e65a46e6f7465a16ea8726567697374657207a5757361676509a86f70657261746f72a16f",
+    ),
+    (
+        facts.ReadingCorrected(
+            at=1, id=ID, meter=5, from_ms=2, until_ms=3, usage_delta=-4, note="n", register=7, operator="o"
+        ),
+        "89a2617401a26964ba30314a47464a4a5a303030303030303030303030303030303031a56d6574657205a766726f6d5f6d7302a8756e74696c5f6d7303ab75736167655f64656c7461fca46e6f7465a16ea8726567697374657207a86f70657261746f72a16f",
     ),
 ]
 
@@ -222,11 +289,27 @@ RECORDS = [
         state.OpenCommand(
             meter=5, epoch=1, wanted=Supply.OFF, reason=Reason.ARREARS, stage="queued", at=1, expires_at=2, attempt=1
         ),
-        "8ba56d6574657205a565706f636801a677616e74656401a6726561736f6e01a57374616765a6717565756564a2617401aa657870697265735f617402a7617474656d707401a872657472795f617400a664657461696ca0a7616c61726d6564c2",
+        "8ca56d6574657205a565706f636801a677616e74656401a6726561736f6e01a57374616765a6717565756564a2617401aa657870697265735f617402a7617474656d707401a872657472795f617400a664657461696ca0a7616c61726d6564c2a6627574746f6ec2",
     ),
     (
         state.Forced(meter=5, wanted=Supply.ON, until=9, operator="o", note="n", id=ID),
         "86a56d6574657205a677616e74656402a5756e74696c09a86f70657261746f72a16fa46e6f7465a16ea26964ba30314a47464a4a5a303030303030303030303030303030303031",
+    ),
+    (
+        state.Control(
+            meter=5,
+            terms=facts.ControlTerms(zone="UTC"),
+            protection=state.Protection(until=9, operator="o", note="n", id=ID),
+            cut=state.LoadCut(
+                reason=Reason.SAFETY, since=1, watts=2, allowed_w=3, restore_at=4, day=5, restores=6, is_over=True
+            ),
+            look_at=7,
+        ),
+        "85a56d6574657205a57465726d738ba47a6f6e65a3555443a8686f6c696461797390a76e6f5f7472697090a87363686564756c6590ad706f7765725f6c696d69745f7700b06d616c69676e616e745f737465705f7700a9746f6c65726174656490ab77686974656c6973746564c2a8726573746f72657303af726573746f72655f776169745f6d73ce000493e0a6627574746f6ec2aa70726f74656374696f6e84a5756e74696c09a86f70657261746f72a16fa46e6f7465a16ea26964ba30314a47464a4a5a303030303030303030303030303030303031a363757488a6726561736f6e04a573696e636501a5776174747302a9616c6c6f7765645f7703aa726573746f72655f617404a364617905a8726573746f72657306a769735f6f766572c3a76c6f6f6b5f617407",
+    ),
+    (
+        state.UseWhileOff(meter=5, since=1, last=2, usage=3, alarmed=True),
+        "85a56d6574657205a573696e636501a46c61737402a5757361676503a7616c61726d6564c3",
     ),
     (
         state.ChargeItem(
@@ -277,7 +360,7 @@ RECORDS = [
             expires_at=2,
             attempt=1,
         ),
-        "88a56d6574657205a565706f636801a677616e74656401a6726561736f6e01a57374616765a6717565756564a2617401aa657870697265735f617402a7617474656d707401",
+        "89a56d6574657205a565706f636801a677616e74656401a6726561736f6e01a57374616765a6717565756564a2617401aa657870697265735f617402a7617474656d707401a6627574746f6ec2",
     ),
     (
         Outcome(
@@ -293,6 +376,7 @@ RECORDS = [
         ),
         "89a26964ba30314a47464a4a5a303030303030303030303030303030303031a46b696e64ae726566756e645f6f726465726564a2617401a77265667573616caf756e6b6e6f776e5f6163636f756e74a76163636f756e74a24131a56d6574657205ad616d6f756e745f6d6963726f7302ae62616c616e63655f6d6963726f73fda664657461696ca164",
     ),
+    (state.MeterClock(meter=5, ahead=3, alarmed=True), "83a56d6574657205a5616865616403a7616c61726d6564c3"),
 ]
 
 BLOCKS = [
@@ -337,18 +421,18 @@ PACKED = [
     ),
     ("USAGE", "01000000000000000200000003000000040000000000000005000000000000000600000007080900"),
     ("QUARANTINED", "01000000000000000200000000000000030000000000000004000000000000000506070008000000"),
-    ("ACCOUNT", "01000000000000000200000003040506070000000000000008090a000b000000"),
+    ("ACCOUNT", "0100000000000000020000000304050607000000000000000800000000000000090000000a0000000b0c0d000e000000"),
     (
         "ACCOUNT_TERMS",
-        "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000070000000000000008000000000000000900000000000000",
+        "0100000000000000020000000000000003000000000000000400000000000000050000000000000006000000000000000700000000000000080000000000000009000000000000000a000000000000000b0000000c0d0e00",
     ),
     (
         "METER",
-        "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000070000000000000008000000090000000a0000000b0000000c0000000d0000000e000f10111213141500000000000000160000000000000017000000000000001800000019000000",
+        "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000070000000000000008000000090000000a0000000b0000000c0000000d0000000e000f101112131415000000000000001600000000000000170000000000000018000000190000001a000000000000001b000000000000001c0000001d000000",
     ),
     (
         "METER_TERMS",
-        "0100000000000000020000000000000003000000000000000400000005000000060000000700000008090a0b0c000000",
+        "0100000000000000020000000000000003000000000000000400000005000000060000000700000008090a0b0c0000000d0000000e000000",
     ),
     (
         "WATCH",
@@ -567,29 +651,32 @@ ROWS = {
     "QUARANTINED": (QUARANTINED, 40, "meter:0 time:8 register:16 baseline:24 metering:32 pad1:33 pad2:34 pad3:36"),
     "ACCOUNT": (
         ACCOUNT,
-        32,
-        "balance:0 balance_picos:8 level:12 repeats:13 tripped:14 settled:15 alarmed_at:16 state:24 cut:25 pad1:26 pad2:28",
+        48,
+        "balance:0 balance_picos:8 level:12 repeats:13 tripped:14 settled:15 alarmed_at:16 allowance:24 allowance_picos:32 allowance_month:36 state:40 cut:41 pad1:42 pad2:44",
     ),
     "ACCOUNT_TERMS": (
         ACCOUNT_TERMS,
-        72,
-        "low:0 pretrip:8 arrears:16 hysteresis:24 reconnect:32 max_balance:40 repeat_ms:48 repeat_max:56 overdraft:64",
+        88,
+        (
+            "low:0 pretrip:8 arrears:16 hysteresis:24 reconnect:32 max_balance:40 repeat_ms:48 repeat_max:56 overdraft:64"
+            " allowance:72 allowance_from:80 allowance_kind:84 pad1:85 pad2:86"
+        ),
     ),
     "METER": (
         METER,
-        120,
+        144,
         (
             "time:0 register:8 suspect:16 window_usage:24 window_cost:32 day_usage:40 day_cost:48 window_start:56 day:60 window_picos:64"
             " day_picos:68 power:72 epoch:76 status:80 wanted:82 reason:83 seen:84 window_band:85 window_estimated:86 held:87"
-            " total:88 moved_at:96 month_usage:104 month:112 pad:116"
+            " total:88 moved_at:96 month_usage:104 month:112 day_free_picos:116 day_free:120 daily_usage:128 has_power:136 pad:140"
         ),
     ),
     "METER_TERMS": (
         METER_TERMS,
-        48,
+        56,
         (
             "number:0 modulus:8 rated_per_hour:16 account:24 ratio:28 plan:32 counter:36 commodity:40 switchable:41 brackets:42"
-            " removed:43 pad2:44"
+            " removed:43 pad2:44 power_limit:48 step:52"
         ),
     ),
     "WATCH": (

@@ -1,0 +1,91 @@
+"""Decisions and corrections: what a person says about readings that wait, and about usage that was charged wrongly."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Response
+from starlette.exceptions import HTTPException
+
+from api.dependencies import Settings, StoreDoor
+from api.models import CorrectionOrder, DecisionOrder, DecisionOutcome, MeterPath, OrderPath
+from api.orders import UNDECIDED, decided, reply
+from api.problems import RefusedError
+from connectors.redis.formats import iso
+from connectors.redis.live import LiveStore
+from domain.effects import Outcome
+from domain.facts import QuarantineDecided, ReadingCorrected
+from domain.ids import meter_text, order_id, shard_of_unknown_meter
+from domain.units import money_text, quantity_thousandths
+from domain.words import Decision, Metering, Refusal
+
+router = APIRouter(prefix="/meters", tags=["meters"])
+
+_KINDS = {"decisions": QuarantineDecided.KIND, "corrections": ReadingCorrected.KIND}
+_UNKNOWN = Metering.UNKNOWN_METER.name.lower()
+
+
+@router.post("/{meter}/decisions", status_code=201, response_model=DecisionOutcome, responses=UNDECIDED)
+async def decide(meter: MeterPath, order: DecisionOrder, store: StoreDoor, settings: Settings) -> Response:
+    """Close the case of a meter and reason: the held register is true, it counts on from another, or it was nonsense."""
+    located = None if order.reason == _UNKNOWN else await store.locate_meter(int(meter))
+    shard = located[0] if located else shard_of_unknown_meter(int(meter), store.shards)
+    fact = QuarantineDecided(
+        at=settings.clock(), id=order.id, meter=int(meter), reason=order.reason, decision=Decision(order.decision),
+        register=_register(order.register_), usage=quantity_thousandths(order.usage), operator=order.operator, note=order.note,
+    )  # fmt: skip
+    outcome = await decided(store, shard, fact, settings.wait_seconds)
+    said = await _said(store, outcome) if outcome else None
+    return reply(said, order.id, f"/meters/{meter}/decisions/{order.id}")
+
+
+@router.post("/{meter}/corrections", status_code=201, response_model=DecisionOutcome, responses=UNDECIDED)
+async def correct(meter: MeterPath, order: CorrectionOrder, store: StoreDoor, settings: Settings) -> Response:
+    """Charge usage of a time on top, or give it back, at the prices of that time."""
+    located = await store.locate_meter(int(meter))
+    if located is None:
+        raise RefusedError(Refusal.UNKNOWN_METER)
+    fact = ReadingCorrected(
+        at=settings.clock(), id=order.id, meter=int(meter), from_ms=order.from_, until_ms=order.until,
+        usage_delta=quantity_thousandths(order.usage), register=_register(order.register_), operator=order.operator, note=order.note,
+    )  # fmt: skip
+    outcome = await decided(store, located[0], fact, settings.wait_seconds)
+    said = await _said(store, outcome) if outcome else None
+    return reply(said, order.id, f"/meters/{meter}/corrections/{order.id}")
+
+
+@router.get("/{meter}/decisions/{order}")
+async def get_decision(meter: MeterPath, order: OrderPath, store: StoreDoor) -> DecisionOutcome:
+    """What became of a decision; kept for 90 days. 404: not decided, or never sent."""
+    return await _kept(store, meter, order, "decisions")
+
+
+@router.get("/{meter}/corrections/{order}")
+async def get_correction(meter: MeterPath, order: OrderPath, store: StoreDoor) -> DecisionOutcome:
+    """What became of a correction; kept for 90 days. 404: not decided, or never sent."""
+    return await _kept(store, meter, order, "corrections")
+
+
+async def _kept(store: LiveStore, meter: str, order: str, route: str) -> DecisionOutcome:
+    located = await store.locate_meter(int(meter))
+    shards = {shard_of_unknown_meter(int(meter), store.shards), *(located[:1] if located else ())}
+    for shard in sorted(shards):
+        outcome = await store.outcome_in(shard, order_id(order))
+        if outcome and outcome.meter == int(meter) and outcome.kind == _KINDS[route]:
+            return await _said(store, outcome)
+    raise HTTPException(HTTPStatus.NOT_FOUND, "No order of this id has been decided for this meter.")
+
+
+def _register(text: str | None) -> int | None:
+    return None if text is None else quantity_thousandths(text)
+
+
+async def _said(store: LiveStore, outcome: Outcome) -> DecisionOutcome:
+    """The outcome in the account's currency; a meter that nobody owns has neither."""
+    view = await store.account(outcome.account) if outcome.account else None
+    said: dict[str, Any] = {"account": outcome.account, "currency": view.record.currency} if view else {}
+    return DecisionOutcome(
+        id=outcome.id, kind=outcome.kind, at=iso(outcome.at), accepted=not outcome.refusal,
+        refusal=outcome.refusal or None, detail=outcome.detail, meter=meter_text(outcome.meter),
+        amount=money_text(outcome.amount_micros), balance=money_text(outcome.balance_micros),
+        **{"account": None, "currency": None} | said,
+    )  # fmt: skip
