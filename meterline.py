@@ -14,10 +14,11 @@ COMMANDS = {
     "serve": "commands.serve",
     "simulate": "commands.simulate",
     "import": "commands.import_",
+    "accounts": "commands.accounts",
     "tariff": "commands.tariff",
     "bench": "commands.bench",
 }
-_GROUPS = {"tariff", "bench"}
+_GROUPS = {"accounts", "tariff", "bench"}
 """Commands that have sub-commands."""
 _HELP = """Prepaid electricity and water, as a stream: meters in, exact balances, alarms and switched relays out.
 

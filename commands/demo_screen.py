@@ -18,7 +18,7 @@ from connectors.redis.formats import alarm_message
 from connectors.redis.live import LiveStore, ShardView
 from domain.state import AccountRecord
 from domain.units import money_text
-from domain.words import QUARANTINED_FROM, Commodity, Level, Supply
+from domain.words import QUARANTINED, Commodity, Level, Supply
 
 COLUMNS_MAX, COLUMN_WIDTH = 4, 25
 LINE_SECONDS = 5.0
@@ -113,7 +113,7 @@ async def _look(url: str, at_ms: int) -> Look:
         at_ms=at_ms,
         rooms=sorted((room for shard in shards for room in _rooms(shard)), key=lambda room: room.record.account),
         readings=sum(classes.values()),
-        quarantined=sum(count for kind, count in classes.items() if kind >= QUARANTINED_FROM),
+        quarantined=sum(count for kind, count in classes.items() if kind in QUARANTINED),
         postings=sum(shard.header.posting_sequence for shard in shards),
         usage=tuple(sum(shard.header.usage[commodity] for shard in shards) for commodity in Commodity),
         alarms=[(text["zh"], text["en"]) for text in texts],

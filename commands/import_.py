@@ -1,11 +1,7 @@
 """`meterline import`: readings from a CSV or Parquet file into the log, with nothing dropped in silence."""
 
 import json
-import os
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,17 +15,15 @@ from commands.endings import failed, refused
 from commands.import_meters import Importer, ImportReport, known_meters, named_meters
 from commands.settle import prepare_kernel
 from commands.shared import DATA_DEFAULT, DataOption
+from commands.stores import store_to_fill
 from connectors.files.readings import ImportOptions, ImportPlan, ImportProblem, load_options, plan_import, read_chunks
 from connectors.redis.errors import StoreError
-from connectors.redis.server import EmbeddedServer, ServerError, access_of
 from connectors.redis.store import Store
 from domain.documents import MistakesError
-from domain.ids import SHARDS_DEFAULT
 from domain.units import quantity_text
 from domain.words import Commodity
 
 REFUSALS_SHOWN = 20
-SCRATCH_SHARDS = 4
 TARIFF_DEFAULT = {Commodity.ELECTRICITY: "demo-electricity", Commodity.WATER: "demo-water"}
 
 
@@ -74,7 +68,7 @@ def import_(
     try:
         plan = plan_import(file, _options(options, stated))
         numbers = named_meters(meters) if meters else {}
-        with _store(data, scratch=scratch) as (store, is_own):
+        with store_to_fill(data, scratch=scratch) as (store, is_own):
             report = _run(
                 store, plan, numbers, _tariff_of(plan, tariff, scratch=scratch), is_own=is_own, is_scratch=scratch
             )
@@ -94,33 +88,6 @@ def _options(file: Path | None, stated: dict[str, Any]) -> ImportOptions:
 
 def _tariff_of(plan: ImportPlan, tariff: str | None, *, scratch: bool) -> str | None:
     return tariff or (TARIFF_DEFAULT[plan.commodity] if scratch else None)
-
-
-@contextmanager
-def _store(data: Path, *, scratch: bool) -> Iterator[tuple[Store, bool]]:
-    """The store to import into, and whether nobody else settles it."""
-    with ExitStack() as stack:
-        if (url := os.environ.get("REDIS_URL")) and not scratch:
-            store = Store.open(url)
-            stack.callback(store.close)
-            yield store, False
-            return
-        if scratch:
-            data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meterline-import-")))
-        is_new = not (data / "redis").is_dir()
-        try:
-            server = EmbeddedServer.start(data)
-        except ServerError:
-            if scratch or not (data / "access.json").is_file():
-                raise
-            store = Store.open(access_of(data).writer_url)  # A running `meterline up` holds the data directory.
-            stack.callback(store.close)
-            yield store, False
-            return
-        stack.callback(server.stop)
-        store = Store.open(server.url, (SCRATCH_SHARDS if scratch else SHARDS_DEFAULT) if is_new else None)
-        stack.callback(store.close)
-        yield store, True
 
 
 def _run(

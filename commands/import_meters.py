@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from ulid import ULID
 
+from commands.stores import wait_until_folded
 from connectors.files.readings import Chunk, ImportPlan, ImportProblem
-from connectors.redis.errors import StoreError
 from connectors.redis.store import Store
 from domain.effects import Effects
 from domain.facts import (
@@ -33,7 +33,6 @@ from tariffs.tariff import Tariff
 
 RATED_PER_HOUR = {Commodity.ELECTRICITY: 50_000, Commodity.WATER: 10_000}
 """For meters that an import opens: more Wh or litres in an hour than a home can use is a jump."""
-SETTLED_SECONDS = 600.0
 NAMED_FROM, NAMED_FROM_COUNT = 900_000_000_000, 99_999_999_999
 """Numbers for meters that have only a name in a file."""
 
@@ -86,6 +85,8 @@ def known_meters(store: Store) -> dict[int, KnownMeter]:
     for shard in range(store.shards):
         stored = store.load(shard)
         for number, record in stored.records["meter_records"].items():
+            if record.removed_at:
+                continue
             row = stored.rows["meters"][record.row]
             known[number] = KnownMeter(shard, int(row["time"]), int(row["register"]))
     return known
@@ -179,7 +180,7 @@ class Importer:
         if is_own:
             settle_once(self._store, heard=self._hear)
         else:
-            self._wait()
+            wait_until_folded(self._store)
         if is_scratch and self._latest_ms:
             # Nobody's clock runs in a throw-away store: let time pass until every hour and day of the file is closed.
             self._store.append_to_all(Ticked(at=self._latest_ms + 2 * DAY_MS))
@@ -188,14 +189,6 @@ class Importer:
         if self._plan.kind == "register":
             self.report.in_file = sum(last - self._first[meter] for meter, last in self._last.items())
         return self.report
-
-    def _wait(self) -> None:
-        ends = [self._store.last(shard) for shard in range(self._store.shards)]
-        deadline = time.monotonic() + SETTLED_SECONDS
-        while any(self._store.position(shard) < end for shard, end in enumerate(ends)):
-            if time.monotonic() > deadline:
-                raise StoreError("the readings are in the log, but nobody settles it: is `meterline up` still running?")
-            time.sleep(0.05)
 
     def _hear(self, facts: list[Fact], effects: list[Effects]) -> None:
         """Hold the file's own steps against the classes that the machine gave."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from domain.effects import Outcome
 from domain.facts import AlarmTerms, ControlTerms, Place, WatchTerms
 from domain.ids import EntryId
-from domain.words import AlarmKind, Commodity, ItemKind, Period, Reason, Stage, Supply
+from domain.words import AlarmKind, Commodity, ItemKind, Metering, Period, Reason, Stage, Supply
 
 ACCOUNT = np.dtype(
     (
@@ -30,10 +30,14 @@ ACCOUNT = np.dtype(
             ("allowance", "<i8"),  # what is free and left in the month: micros, Wh or litres …
             ("allowance_picos", "<i4"),  # … and the exact rest of micros
             ("allowance_month", "<i4"),  # local month of it: 12 * year + month - 1; 0: none yet
+            ("state", "u1"),  # words.AccountState
+            ("cut", "u1"),  # 1: closed, and its supply is to be off
+            ("pad1", "<u2"),
+            ("pad2", "<u4"),
         ],
     )
 )
-"""40 bytes, hot."""
+"""48 bytes, hot."""
 
 ACCOUNT_TERMS = np.dtype(
     (
@@ -110,7 +114,7 @@ METER_TERMS = np.dtype(
             ("commodity", "u1"),
             ("switchable", "u1"),
             ("brackets", "i1"),  # rows of the counter for one period
-            ("pad1", "u1"),
+            ("removed", "u1"),  # 1: the meter is gone, and its number finds it no longer
             ("pad2", "<u4"),
             ("power_limit", "<i4"),  # W: more is noted; 0: no limit
             ("step", "<i4"),  # W: a rise of so many since the last reading is noted; 0: none
@@ -168,7 +172,12 @@ class CounterRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wide about an account. `row` is its place in the account rows."""
+    """What is wide about an account. `row` is its place in the account rows.
+
+    `opening`: digest of what the account was first opened with. `former`: meters that it once had. `tenant_since`: ms UTC of the
+    last opening or transfer. `closed_at`: 0 while it is not closed. `settled_posting`: number of the shard's last posting when the
+    account was last settled; what was posted before belongs to a tenant who has gone.
+    """
 
     row: int
     account: str
@@ -179,6 +188,11 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: int
     meters: tuple[int, ...] = ()
     counters: tuple[CounterRecord, ...] = ()
+    opening: bytes = b""
+    former: tuple[int, ...] = ()
+    tenant_since: int = 0
+    closed_at: int = 0
+    settled_posting: int = 0
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,7 +208,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
 class MeterRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What is wide about a meter. `row` is its place in the meter rows; `tariff` and premises are those it was installed with.
 
-    `assigned`: later assignments, by strictly increasing time.
+    `assigned`: later assignments, by strictly increasing time. `removed_at`: ms UTC, 0 while it is there. `replaces`, `replaced_by`:
+    the meter before it and the one after it, 0: none.
     """
 
     row: int
@@ -213,6 +228,9 @@ class MeterRecord(msgspec.Struct, frozen=True, kw_only=True):
     capacity_w: int = 0
     assigned: tuple[Assignment, ...] = ()
     watch: WatchTerms | None = None
+    removed_at: int = 0
+    replaces: int = 0
+    replaced_by: int = 0
 
     @property
     def assignments(self) -> tuple[Assignment, ...]:
@@ -227,6 +245,16 @@ class TariffRecord(msgspec.Struct, frozen=True, kw_only=True):
     row: int
     tariff: str
     document: str
+
+
+class SiteRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A site, as `facts.SiteSet` says."""
+
+    site: str
+    title_zh: str
+    title_en: str
+    zone: str
+    currency: str
 
 
 class PlanRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -396,7 +424,7 @@ class ShardHeader(msgspec.Struct, frozen=True, kw_only=True):
     posting_sequence: int = 0
     chain: bytes = bytes(32)
     pruned_day: int = 0
-    classes: tuple[int, ...] = (0,) * 12
+    classes: tuple[int, ...] = (0,) * len(Metering)
     usage: tuple[int, ...] = (0, 0)
 
 
@@ -416,6 +444,7 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "account_records": (str, AccountRecord),
     "meter_records": (int, MeterRecord),
     "tariff_records": (str, TariffRecord),
+    "site_records": (str, SiteRecord),
     "plan_records": (int, PlanRecord),
     "kept_outcomes": (bytes, KeptOutcome),
     "cases": (str, QuarantineCase),

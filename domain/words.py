@@ -29,6 +29,7 @@ class Reason(IntEnum):
     LOAD = 5
     SCHEDULE = 6
     NO_TRIP = 7
+    CLOSED = 16
 
 
 class Status(IntFlag):
@@ -43,7 +44,7 @@ class Status(IntFlag):
 
 
 class Metering(IntEnum):
-    """Class of a reading. From DECREASE on it is in quarantine: neither charged nor forgotten."""
+    """Class of a reading. Those of QUARANTINED are neither charged nor forgotten; VACANT ones nobody pays for."""
 
     FIRST = 0
     NORMAL = 1
@@ -57,9 +58,37 @@ class Metering(IntEnum):
     UNKNOWN_METER = 9
     FUTURE = 10
     UNREADABLE = 11
+    VACANT = 12
 
 
-QUARANTINED_FROM = Metering.DECREASE
+QUARANTINED = frozenset(
+    {
+        Metering.DECREASE,
+        Metering.JUMP,
+        Metering.CONFLICT,
+        Metering.OUT_OF_RANGE,
+        Metering.UNKNOWN_METER,
+        Metering.FUTURE,
+        Metering.UNREADABLE,
+    }
+)
+
+
+class AccountState(IntEnum):
+    """Where an account is in its life. Usage is charged while it is OPEN."""
+
+    OPEN = 0
+    PREPARED = 1
+    CLOSED = 2
+
+
+class Settlement(StrEnum):
+    """What becomes of a balance when a tenant goes: paid out, paid in, given up, or left to the next one."""
+
+    REFUND = "refund"
+    PAY_UP = "pay_up"
+    WRITE_OFF = "write_off"
+    CARRY = "carry"
 
 
 class Decision(StrEnum):
@@ -89,10 +118,12 @@ class Ledger(IntEnum):
     REVENUE_WATER = 4
     ADJUSTMENTS = 5
     ALLOWANCES = 6
+    ROUNDING = 7
     REVENUE_PROPERTY = 8
     REVENUE_RENT = 9
     REVENUE_SERVICE = 10
     REVENUE_OTHER = 11
+    WRITE_OFFS = 12
     CASH_COUNTER = 16
     CASH_WECHAT = 17
     CASH_ALIPAY = 18
@@ -270,6 +301,11 @@ class Refusal(StrEnum):
     TARIFF_INVALID = "tariff_invalid"
     TERMS_INVALID = "terms_invalid"
     ALREADY_REVERSED = "already_reversed"
+    ACCOUNT_OPEN = "account_open"
+    ACCOUNT_CLOSED = "account_closed"
+    METER_REMOVED = "meter_removed"
+    REGISTER_NOT_BELIEVED = "register_not_believed"
+    METERS_NOT_READ = "meters_not_read"
     METER_HAS_NO_SWITCH = "meter_has_no_switch"
     NOTE_MISSING = "note_missing"
     AMOUNT_IS_ZERO = "amount_is_zero"
@@ -277,6 +313,7 @@ class Refusal(StrEnum):
     AMOUNT_TOO_LARGE = "amount_too_large"
     ABOVE_MAX_BALANCE = "above_max_balance"
     INSUFFICIENT_BALANCE = "insufficient_balance"
+    BALANCE_NOT_SETTLED = "balance_not_settled"
     ALREADY_EXPIRED = "already_expired"
     DECISION_NOT_POSSIBLE = "decision_not_possible"
     CORRECTION_TOO_LARGE = "correction_too_large"

@@ -20,7 +20,11 @@ from numpy.typing import NDArray
 
 from domain.documents import MistakesError
 from domain.facts import (
+    AccountActivated,
+    AccountClosed,
     AccountOpened,
+    AccountTransferred,
+    AccountUpdated,
     AdjustmentOrdered,
     AlarmTerms,
     AllowanceSet,
@@ -32,6 +36,8 @@ from domain.facts import (
     Fact,
     LoadReleased,
     MeterInstalled,
+    MeterRemoved,
+    MeterReplaced,
     MeterWatchSet,
     ProtectionOrdered,
     QuarantineDecided,
@@ -42,6 +48,7 @@ from domain.facts import (
     Record,
     RefundOrdered,
     ReversalOrdered,
+    SiteSet,
     TariffAssigned,
     TariffPublished,
     Ticked,
@@ -50,7 +57,18 @@ from domain.facts import (
 from domain.ids import LOG_START, METER_NUMBER_MAX, EntryId, order_id, order_time_ms
 from domain.state import StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO, USAGE_MAX
-from domain.words import QUARANTINED_FROM, AllowanceKind, Commodity, Decision, Ledger, Metering, Period, Refusal, Supply
+from domain.words import (
+    QUARANTINED,
+    AllowanceKind,
+    Commodity,
+    Decision,
+    Ledger,
+    Metering,
+    Period,
+    Refusal,
+    Settlement,
+    Supply,
+)
 from flows.audit_cases import Baseline, Cases, belief
 from tariffs.levels import thresholds
 from tariffs.loader import is_self_contained, load_tariff
@@ -110,13 +128,14 @@ class Audit:
     """One shard, recomputed. Take its log's entries in order, then `compare` with what a store has kept.
 
     `balances`: exact picos (1e-12 units) by account. `priced`: Wh or litres by meter. `classes`: readings by class.
-    `outcomes`: by order id the refusal, or "" where it was carried out. `answers`: every answer given, repeats too.
+    `rounded`: picos that settlements have left to nobody. `outcomes`: by order id the refusal, or "" where it was carried out. `answers`: every answer given, repeats too.
     """
 
     def __init__(self, shard: int) -> None:
         self.shard = shard
         self.position = LOG_START
         self.balances: dict[str, int] = {}
+        self.rounded = 0
         self.priced: dict[int, int] = {}
         self.classes: Counter[Metering] = Counter()
         self.outcomes: dict[str, str] = {}
@@ -124,8 +143,14 @@ class Audit:
         self._now = 0
         self._pruned_day = 0
         self._accounts: dict[str, AccountOpened] = {}
+        self._warned: dict[str, AlarmTerms] = {}
+        self._prepared: set[str] = set()
+        self._closed: set[str] = set()
         self._meters: dict[int, _Meter] = {}
+        self._removed: dict[int, MeterInstalled] = {}
+        self._usage: Counter[Commodity] = Counter()
         self._tariffs: dict[str, Tariff] = {}
+        self._sites: dict[str, str] = {}
         self._counters: dict[tuple[str, Commodity, tuple[int, ...]], TierCounter] = {}
         self._kept: dict[bytes, tuple[bytes, str]] = {}
         self._allowances: dict[str, _Allowance] = {}
@@ -137,7 +162,7 @@ class Audit:
     @property
     def quarantined(self) -> dict[Metering, int]:
         """Readings that are neither charged nor forgotten, by class."""
-        return {metering: count for metering, count in self.classes.items() if metering >= QUARANTINED_FROM}
+        return {metering: count for metering, count in self.classes.items() if metering in QUARANTINED}
 
     def take(self, entry: EntryId, fact: Fact) -> None:
         """Work out what one log entry does."""
@@ -165,7 +190,7 @@ class Audit:
         """Class of a reading; what is believed is charged and becomes the baseline."""
         meter = self._meters.get(number)
         metering = self._class_of(meter, time, register) if meter else Metering.UNKNOWN_METER
-        if metering >= QUARANTINED_FROM:
+        if metering in QUARANTINED:
             self._cases.hold(number, metering.name.lower(), time, register)
         if meter is None:
             return metering
@@ -175,7 +200,7 @@ class Audit:
             meter.time = time  # The clock of the believed reading was ahead: its register stands, its time does not.
         if metering == Metering.JUMP and meter.suspect is None:
             meter.suspect = register
-        if metering in {Metering.FIRST, Metering.NORMAL, Metering.ROLLOVER}:
+        if metering in {Metering.FIRST, Metering.NORMAL, Metering.ROLLOVER, Metering.VACANT}:
             meter.time, meter.register, meter.suspect = time, register, None
             self._cases.believe(number)
         return metering
@@ -186,12 +211,15 @@ class Audit:
         modulus = meter.installed.modulus
         if not 0 < time <= YEAR_2100_MS or register < 0 or (modulus and register >= modulus):
             return Metering.OUT_OF_RANGE
+        nobody = meter.installed.account in self._prepared | self._closed
         if meter.time is None:
-            return Metering.FIRST
+            return Metering.VACANT if nobody else Metering.FIRST
         if time < meter.time:
             return Metering.LATE
         if time == meter.time:
             return Metering.DUPLICATE if register == meter.register else Metering.CONFLICT
+        if nobody:
+            return Metering.VACANT
         if abs(self.balances[meter.installed.account] // PICOS_PER_MICRO) > MONEY_MAX_MICROS:
             return Metering.OUT_OF_RANGE
         possible = _is_possible(meter, time - meter.time, _advance(meter, register))
@@ -210,6 +238,7 @@ class Audit:
             counter = self._counters[installed.account, installed.commodity, meter.counter]
             self.balances[installed.account] -= self._paid(meter, start, end, usage, counter)
         self.priced[installed.meter] += usage
+        self._usage[installed.commodity] += usage
 
     def _paid(self, meter: _Meter, since: int, until: int, usage: int, counter: TierCounter) -> int:
         """Picos of an interval that are not free: part by part of the calendar, the free energy of each part first."""
@@ -264,6 +293,8 @@ class Audit:
             if isinstance(after, Refusal):
                 return after
             time, register, usage = after
+            if usage and meter.installed.account in self._prepared | self._closed:
+                return Refusal.DECISION_NOT_POSSIBLE
             self._price(meter, time if meter.time is None else meter.time, time, usage)
             meter.time, meter.register, meter.suspect = time, register, None
             self._cases.release(fact.meter)
@@ -279,6 +310,8 @@ class Audit:
             return Refusal.UNKNOWN_METER
         if not _is_correction_valid(fact, meter):
             return Refusal.TERMS_INVALID
+        if fact.usage_delta and meter.installed.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
         if not fact.note.strip():
             return Refusal.NOTE_MISSING
         if self._is_beyond(meter):
@@ -295,6 +328,7 @@ class Audit:
                 return Refusal.CORRECTION_TOO_LARGE
             self.balances[installed.account] += back
         self.priced[fact.meter] += fact.usage_delta
+        self._usage[installed.commodity] += fact.usage_delta
         meter.register = meter.register if fact.register is None else fact.register
         return None
 
@@ -335,9 +369,16 @@ class Audit:
 
     def _carried_out(self, fact: Record) -> Refusal | None:
         rules: dict[type[Record], Callable[[Any], Refusal | None]] = {
+            SiteSet: self._site,
             TariffPublished: self._publish,
             AccountOpened: self._open,
+            AccountActivated: self._activate,
+            AccountUpdated: self._update,
+            AccountTransferred: self._leave,
+            AccountClosed: self._leave,
             MeterInstalled: self._install,
+            MeterRemoved: self._remove,
+            MeterReplaced: self._replace,
             TariffAssigned: self._assign,
             RechargeOrdered: self._move,
             RefundOrdered: self._move,
@@ -355,6 +396,19 @@ class Audit:
             ReadingCorrected: self._correct,
         }
         return rules[type(fact)](fact)
+
+    def _site(self, fact: SiteSet) -> Refusal | None:
+        if self._sites.get(fact.site, fact.currency) != fact.currency:
+            return Refusal.WRONG_CURRENCY
+        try:
+            zone(fact.zone)
+        except ValueError:
+            return Refusal.TERMS_INVALID
+        letters = fact.currency
+        if not (1 <= len(fact.site) <= 100 and len(letters) == 3 and all("A" <= letter <= "Z" for letter in letters)):
+            return Refusal.TERMS_INVALID
+        self._sites[fact.site] = fact.currency
+        return None
 
     def _publish(self, fact: TariffPublished) -> Refusal | None:
         try:
@@ -419,7 +473,51 @@ class Audit:
         if not _are_terms_valid(fact.alarms):
             return Refusal.TERMS_INVALID
         self._accounts[fact.account] = fact
+        self._warned[fact.account] = fact.alarms
         self.balances[fact.account] = 0
+        if fact.prepared:
+            self._prepared.add(fact.account)
+        return None
+
+    def _activate(self, fact: AccountActivated) -> Refusal | None:
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        if fact.account not in self._prepared | self._closed:
+            return Refusal.ACCOUNT_OPEN
+        self._prepared.discard(fact.account)
+        self._closed.discard(fact.account)
+        return None
+
+    def _update(self, fact: AccountUpdated) -> Refusal | None:
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        if fact.alarms and not _are_terms_valid(fact.alarms):
+            return Refusal.TERMS_INVALID
+        self._warned[fact.account] = fact.alarms or self._warned[fact.account]
+        return None
+
+    def _leave(self, fact: AccountTransferred | AccountClosed) -> Refusal | None:
+        """A tenant goes, and leaves nothing behind to the last pico, unless the balance is carried over to the next."""
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        if fact.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
+        goes_on = isinstance(fact, AccountTransferred)
+        if not (goes_on and fact.settlement == Settlement.CARRY):
+            if any(meter.time is None and meter.installed.account == fact.account for meter in self._meters.values()):
+                return Refusal.METERS_NOT_READ
+            if fact.settlement == Settlement.WRITE_OFF:
+                if not fact.reason.strip():
+                    return Refusal.NOTE_MISSING
+            elif fact.settlement != (Settlement.PAY_UP if self.balances[fact.account] < 0 else Settlement.REFUND):
+                return Refusal.BALANCE_NOT_SETTLED
+            self.rounded += self.balances[fact.account] % PICOS_PER_MICRO
+            self.balances[fact.account] = 0
+            self._recharges = {key: each for key, each in self._recharges.items() if each.account != fact.account}
+        if not goes_on:
+            self._prepared.discard(fact.account)
+            self._closed.add(fact.account)
+            self._items = {name: item for name, item in self._items.items() if name[0] != fact.account}
         return None
 
     def _install(self, fact: MeterInstalled) -> Refusal | None:
@@ -442,11 +540,63 @@ class Audit:
             return Refusal.WRONG_CURRENCY
         if not _is_meter_valid(fact):
             return Refusal.TERMS_INVALID
-        opening = fact.opening_register
-        self._meters[fact.meter] = _Meter(fact, None if opening is None else fact.at, opening or 0)
-        self._plan(self._meters[fact.meter])
-        self.priced[fact.meter] = 0
+        opening, gone = fact.opening_register, self._removed.get(fact.meter)
+        if gone and (opening is None or msgspec.structs.replace(fact, id=gone.id, at=gone.at) == gone):
+            return Refusal.METER_REMOVED
+        self._begin(_Meter(fact, None if opening is None else fact.at, opening or 0))
         return None
+
+    def _begin(self, meter: _Meter) -> None:
+        number = meter.installed.meter
+        self._removed.pop(number, None)
+        self._meters[number] = meter
+        self._plan(meter)
+        self.priced.setdefault(number, 0)
+
+    def _remove(self, fact: MeterRemoved) -> Refusal | None:
+        if fact.meter not in self._meters:
+            return Refusal.UNKNOWN_METER
+        refusal = self._doubt(fact)
+        if not refusal:
+            self._take_down(fact)
+        return refusal
+
+    def _replace(self, fact: MeterReplaced) -> Refusal | None:
+        if fact.new_meter in self._meters:
+            return Refusal.EXISTS_WITH_DIFFERENT_CONTENT
+        meter = self._meters.get(fact.meter)
+        if meter is None:
+            return Refusal.UNKNOWN_METER
+        successor = msgspec.structs.replace(
+            meter.installed, at=fact.at, id=fact.id, meter=fact.new_meter, profile=fact.profile, modulus=fact.modulus,
+            rated_per_hour=fact.rated_per_hour, ratio=fact.ratio, opening_register=fact.opening_register,
+            switchable=fact.switchable,
+        )  # fmt: skip
+        if not _is_meter_valid(successor):
+            return Refusal.TERMS_INVALID
+        if refusal := self._doubt(fact):
+            return refusal
+        self._take_down(fact)
+        self._begin(
+            _Meter(successor, meter.time, fact.opening_register, assigned=dict(meter.assigned), counter=meter.counter)
+        )
+        return None
+
+    def _closed_at(self, fact: MeterRemoved | MeterReplaced) -> int:
+        last = self._meters[fact.meter].time
+        return max(fact.at, 0 if last is None else last + 1)
+
+    def _doubt(self, fact: MeterRemoved | MeterReplaced) -> Refusal | None:
+        """A closing register is a reading like any other; one that would be held is refused."""
+        meter = self._meters[fact.meter]
+        if not 0 <= fact.closing_register < (meter.installed.modulus or REGISTER_UNBOUNDED):
+            return Refusal.TERMS_INVALID
+        metering = self._class_of(meter, self._closed_at(fact), fact.closing_register)
+        return Refusal.REGISTER_NOT_BELIEVED if metering in QUARANTINED else None
+
+    def _take_down(self, fact: MeterRemoved | MeterReplaced) -> None:
+        self.classes[self._read(fact.meter, self._closed_at(fact), fact.closing_register)] += 1
+        self._removed[fact.meter] = self._meters.pop(fact.meter).installed
 
     def _move(self, fact: RechargeOrdered | RefundOrdered) -> Refusal | None:
         account = self._accounts.get(fact.account)
@@ -454,6 +604,8 @@ class Audit:
             return Refusal.UNKNOWN_ACCOUNT
         if fact.currency != account.currency:
             return Refusal.WRONG_CURRENCY
+        if fact.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
         if fact.amount_micros <= 0:
             return Refusal.AMOUNT_NOT_POSITIVE
         if fact.amount_micros > ORDER_MAX_MICROS:
@@ -464,7 +616,7 @@ class Audit:
                 return Refusal.INSUFFICIENT_BALANCE
             self.balances[fact.account] -= amount
             return None
-        if (balance + amount) // PICOS_PER_MICRO > account.alarms.max_balance:
+        if (balance + amount) // PICOS_PER_MICRO > self._warned[fact.account].max_balance:
             return Refusal.ABOVE_MAX_BALANCE
         self.balances[fact.account] += amount
         self._recharges[order_id(fact.id)] = fact
@@ -476,6 +628,8 @@ class Audit:
             return Refusal.UNKNOWN_ACCOUNT
         if fact.currency != account.currency:
             return Refusal.WRONG_CURRENCY
+        if fact.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
         if not fact.note.strip():
             return Refusal.NOTE_MISSING
         if fact.amount_micros == 0:
@@ -499,6 +653,8 @@ class Audit:
             return Refusal.UNKNOWN_ORDER
         if key in self._reversed:
             return Refusal.ALREADY_REVERSED
+        if fact.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
         self._reversed.add(key)
         self.balances[fact.account] -= recharge.amount_micros * PICOS_PER_MICRO
         return None
@@ -508,6 +664,8 @@ class Audit:
             return Refusal.UNKNOWN_ACCOUNT
         if not _is_item_valid(fact, max(self._now, fact.at)):
             return Refusal.TERMS_INVALID
+        if fact.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
         name = fact.account, fact.item
         self._items[name] = fact, max(fact.starts, self._items[name][1]) if name in self._items else fact.starts
         self._forget_ended(name)
@@ -559,9 +717,7 @@ class Audit:
 
     def usage_of(self, commodity: Commodity) -> int:
         """Wh or litres priced of a commodity."""
-        return sum(
-            usage for meter, usage in self.priced.items() if self._meters[meter].installed.commodity == commodity
-        )
+        return self._usage[commodity]
 
     def refusal_kept(self, key: bytes) -> str | None:
         """The answer kept for an order's id; None: forgotten, or never seen."""

@@ -6,9 +6,9 @@ Written again from docs/machine/decisions.md, like the rest of the audit.
 from dataclasses import dataclass, field
 
 from domain.facts import QuarantineDecided
-from domain.words import QUARANTINED_FROM, Decision, Metering, Refusal
+from domain.words import QUARANTINED, Decision, Metering, Refusal
 
-_REASONS = {metering.name.lower() for metering in Metering if metering >= QUARANTINED_FROM}
+_REASONS = {metering.name.lower() for metering in Metering if metering in QUARANTINED}
 _WITH_A_TIME = {"jump", "decrease"}
 _WITH_A_REGISTER = {*_WITH_A_TIME, "conflict"}
 

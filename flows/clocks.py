@@ -50,6 +50,14 @@ def _judge_clock(state: ShardState, number: int, is_ahead: bool, effects: Effect
             effects.alarms.append(_alarm(state, number, AlarmState.RAISED))
 
 
+def forget_clock(state: ShardState, number: int, effects: Effects) -> None:
+    """The meter is gone: nobody needs to set its clock."""
+    clock = state.meter_clocks.get(number)
+    state.meter_clocks.drop(number)
+    if clock and clock.alarmed:
+        effects.alarms.append(_alarm(state, number, AlarmState.CLEARED))
+
+
 def _alarm(state: ShardState, number: int, alarm_state: AlarmState) -> Alarm:
     return Alarm(
         id="", kind=AlarmKind.CLOCK_DRIFT, state=alarm_state, at=state.header.now,

@@ -5,6 +5,7 @@ written (`domain.facts.RECORDS` is the same list, and a test compares them). Tim
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from operator import add
 from typing import Any
 
@@ -14,7 +15,11 @@ from numpy.typing import NDArray
 
 from domain.effects import POSTING, USAGE, Effects
 from domain.facts import (
+    AccountActivated,
+    AccountClosed,
     AccountOpened,
+    AccountTransferred,
+    AccountUpdated,
     AdjustmentOrdered,
     AllowanceSet,
     ChargeItemEnded,
@@ -25,6 +30,8 @@ from domain.facts import (
     Fact,
     LoadReleased,
     MeterInstalled,
+    MeterRemoved,
+    MeterReplaced,
     MeterWatchSet,
     ProtectionOrdered,
     QuarantineDecided,
@@ -35,6 +42,7 @@ from domain.facts import (
     Record,
     RefundOrdered,
     ReversalOrdered,
+    SiteSet,
     TariffAssigned,
     TariffPublished,
     Ticked,
@@ -44,15 +52,18 @@ from flows.alarms import repeat_alarm
 from flows.clocks import watch_clocks
 from flows.items import charge_due
 from flows.ledger import append_postings, seal
-from flows.orders.accounts import open_account
+from flows.orders.accounts import activate_account, open_account, update_account
 from flows.orders.allowances import set_allowance
 from flows.orders.answers import decide_order, prune_outcomes
+from flows.orders.closing import close_account, transfer_account
 from flows.orders.control import order_control, protect, release_load, set_control_terms
 from flows.orders.corrections import correct_reading
 from flows.orders.decisions import decide_case
 from flows.orders.items import end_item, set_item
 from flows.orders.meters import install_meter
 from flows.orders.money import adjust, recharge, refund, reverse
+from flows.orders.removal import remove_meter, replace_meter
+from flows.orders.sites import set_site
 from flows.orders.tariffs import assign_tariff, publish_tariff
 from flows.orders.watch import set_watch
 from flows.quarantine import hold_reading, hold_refused, release
@@ -97,8 +108,13 @@ NO_VALUES = _column(np.empty(0, np.int64))
 
 
 ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
+    SiteSet: set_site,
     TariffPublished: publish_tariff,
     AccountOpened: open_account,
+    AccountActivated: activate_account,
+    AccountUpdated: update_account,
+    AccountTransferred: transfer_account,
+    AccountClosed: close_account,
     MeterInstalled: install_meter,
     TariffAssigned: assign_tariff,
     RechargeOrdered: recharge,
@@ -286,6 +302,10 @@ def _local_minutes(state: ShardState, now: int) -> NDArray[np.int32]:
 
 def _order_rule(rule: Callable[[ShardState, Any, Effects], Any]) -> Callable[[ShardState, Any, Effects], None]:
     return lambda state, fact, effects: decide_order(state, fact, rule, effects)
+
+
+ORDERS |= {MeterRemoved: partial(remove_meter, read), MeterReplaced: partial(replace_meter, read)}
+"""A meter goes with a last reading."""
 
 
 RULES: dict[type[Any], Callable[[ShardState, Any, Effects], None]] = {

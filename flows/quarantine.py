@@ -13,7 +13,7 @@ from domain.effects import Alarm, Effects
 from domain.facts import ReadingRefused
 from domain.ids import meter_text
 from domain.state import QuarantineCase
-from domain.words import QUARANTINED_FROM, AlarmKind, AlarmState, Metering
+from domain.words import QUARANTINED, AlarmKind, AlarmState, Metering
 from flows.readings.metering import FUTURE_MS, LATEST_MS
 from flows.state import ShardState
 
@@ -21,7 +21,7 @@ HELD_MAX = 10**18
 """Most usage that a case states: a register of nonsense times its ratio would leave the 64 bits that a store can keep."""
 
 
-_OF_READINGS = tuple(kind.name.lower() for kind in Metering if kind >= QUARANTINED_FROM)
+_OF_READINGS = tuple(kind.name.lower() for kind in Metering if kind in QUARANTINED)
 
 
 def case_key(meter: int, reason: str) -> str:

@@ -35,6 +35,7 @@ from domain.state import (
     RowChanges,
     Rows,
     ShardHeader,
+    SiteRecord,
     StandingAlarm,
     StoredShard,
     TariffRecord,
@@ -163,6 +164,7 @@ class ShardState:
     account_records: Table[str, AccountRecord] = field(default_factory=Table)
     meter_records: Table[int, MeterRecord] = field(default_factory=Table)
     tariff_records: Table[str, TariffRecord] = field(default_factory=Table)
+    sites: Table[str, SiteRecord] = field(default_factory=Table)
     plan_records: Table[int, PlanRecord] = field(default_factory=Table)
     outcomes: Table[bytes, KeptOutcome] = field(default_factory=Table)
     cases: Table[str, QuarantineCase] = field(default_factory=Table)
@@ -173,7 +175,7 @@ class ShardState:
     items: Table[str, ChargeItem] = field(default_factory=Table)
     standing: Table[str, StandingAlarm] = field(default_factory=Table)
     meter_clocks: Table[int, MeterClock] = field(default_factory=Table)
-    slots: NDArray[np.int32] = field(default_factory=lambda: slots_for(np.empty(0, np.int64)))
+    slots: NDArray[np.int32] = field(default_factory=lambda: slots_for(np.empty(0, np.int64), np.empty(0, np.uint8)))
     account_ids: list[str] = field(default_factory=list)
     tariffs: list[Tariff] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
@@ -218,6 +220,7 @@ class ShardState:
             account_records=Table(records["account_records"]),
             meter_records=Table(records["meter_records"]),
             tariff_records=Table(records["tariff_records"]),
+            sites=Table(records["site_records"]),
             plan_records=Table(records["plan_records"]),
             outcomes=Table(records["kept_outcomes"]),
             cases=Table(records["cases"]),
@@ -230,17 +233,23 @@ class ShardState:
             meter_clocks=Table(records["meter_clocks"]),
         )
 
+    def installed(self, number: int) -> MeterRecord | None:
+        """The record of a meter that is there; None for one that is unknown or removed."""
+        record = self.meter_records.get(number)
+        return None if record is None or record.removed_at else record
+
     def index_meters(self) -> None:
-        """Make the table from meter number to row anew."""
-        self.slots = slots_for(np.ascontiguousarray(self.meter_terms.rows["number"]))
+        """Make the table from meter number to row anew, of the meters that are there."""
+        terms = self.meter_terms.rows
+        self.slots = slots_for(np.ascontiguousarray(terms["number"]), np.ascontiguousarray(terms["removed"]))
         times = self.meters.rows["time"]
-        believed = times[times >= 0]
+        believed = times[(times >= 0) & (terms["removed"] == 0)]
         self.oldest_ms = int(believed.min()) if len(believed) else 0
 
     def index_meter(self, number: int, row: int) -> None:
         """Add one meter to the table; it is made anew, twice as large, when it is half full."""
         if 2 * self.meters.count > len(self.slots):
-            self.slots = slots_for(np.ascontiguousarray(self.meter_terms.rows["number"]))
+            self.index_meters()
         else:
             enter_slot(self.slots, number, row)
 
@@ -313,6 +322,7 @@ class ShardState:
             "account_records": self.account_records.take_changes(),
             "meter_records": self.meter_records.take_changes(),
             "tariff_records": self.tariff_records.take_changes(),
+            "site_records": self.sites.take_changes(),
             "plan_records": self.plan_records.take_changes(),
             "kept_outcomes": self.outcomes.take_changes(),
             "cases": self.cases.take_changes(),

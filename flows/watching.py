@@ -27,6 +27,20 @@ def watch(state: ShardState, now: int, today: NDArray[np.int32], minute: NDArray
     _repeat(state, now, effects)
 
 
+def unwatch(state: ShardState, row: int, at: int, effects: Effects) -> None:
+    """Watch the meter in this row no more: what is raised is cleared now."""
+    index = state.watch_rows.get(row)
+    if index is None:
+        return
+    watch = state.watches.rows[index]
+    before = Watched(int(watch.raised))
+    for name in ("day_usage", "month_usage", "offline_ms", "stuck_ms", "reverse_w", "raised"):
+        watch[name] = 0
+    watch.night_usage, watch.night_total = -1, -1
+    state.watches.dirty[index] = 1
+    _say(state, index, before, Watched(0), at, effects)
+
+
 def standing_key(meter: int, kind: AlarmKind) -> str:
     """`000000000017:offline`."""
     return f"{meter_text(meter)}:{kind}"

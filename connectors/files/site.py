@@ -16,7 +16,7 @@ from connectors.files.site_document import AccountPart, BusPart, MeterPart, Site
 from connectors.modbus.profile import Profile
 from connectors.modbus.wire import Wire
 from domain.documents import Lines, Mistake, MistakesError, key_text, load, parse, read_document
-from domain.facts import AccountOpened, AlarmTerms, MeterInstalled, Place
+from domain.facts import AccountOpened, AlarmTerms, MeterInstalled, Place, SiteSet
 from domain.ids import meter_number
 
 
@@ -136,6 +136,19 @@ def _fact_id(at: int, *words: str) -> str:
     """A ULID of that time whose rest depends on nothing but `words`, so that loading a site twice is a repeat."""
     rest = hashlib.blake2b("\x1f".join(words).encode(), digest_size=10).digest()
     return str(ULID.from_bytes(at.to_bytes(6, "big") + rest))
+
+
+def site_fact(site: Site, at: int) -> SiteSet:
+    """The site itself as a fact of the time `at`, by its one name."""
+    return SiteSet(
+        at=at,
+        id=_fact_id(at, site.name, "site"),
+        site=site.name,
+        title_zh=site.name,
+        title_en=site.name,
+        zone=site.zone,
+        currency=site.currency,
+    )
 
 
 def account_facts(site: Site, at: int) -> list[AccountOpened]:

@@ -203,16 +203,18 @@ class LiveStore:
         return [(record, await self._row("meters", view.shard, record.row, METER)) for record in records]
 
     async def locate_meter(self, number: int) -> tuple[int, MeterRecord] | None:
-        """The shard and record of a meter, or None: asks every shard, in one round trip."""
+        """The shard and record of a meter, or None: asks every shard, in one round trip.
+
+        Of a meter that went from one account to another, the record of where it is; of one that is nowhere, where it was.
+        """
         with _answered():
             pipe = self._redis.pipeline(transaction=False)
             for shard in range(self.shards):
                 pipe.hget(key("meter_records", shard), str(number))
             found = await pipe.execute()
-        for shard, packed in enumerate(found):
-            if packed:
-                return shard, msgspec.msgpack.decode(packed, type=MeterRecord)
-        return None
+        decoder = msgspec.msgpack.Decoder(MeterRecord)
+        located = [(shard, decoder.decode(packed)) for shard, packed in enumerate(found) if packed]
+        return min(located, key=lambda each: each[1].removed_at > 0, default=None)
 
     async def meter(self, number: int) -> MeterView | None:
         """A meter, or None."""

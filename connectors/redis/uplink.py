@@ -24,6 +24,8 @@ from domain.words import Stage
 COMMAND_POLL_SECONDS = 0.05
 ASK_AGAIN_SECONDS = 5.0
 """How long a meter that no account owns is taken as unknown before it is looked up again."""
+LOOK_AGAIN_SECONDS = 600.0
+"""How long a meter is taken to be where it was: it may be removed and given to an account of another shard."""
 
 
 class RedisUplink:
@@ -34,7 +36,7 @@ class RedisUplink:
 
     def __init__(self, store: LiveStore) -> None:
         self._store = store
-        self._shards: dict[int, int] = {}
+        self._shards: dict[int, tuple[int, float]] = {}
         self._unknown: dict[int, float] = {}
 
     async def report_readings(self, block: ReadingBlock) -> None:
@@ -76,13 +78,15 @@ class RedisUplink:
             await self._store.append(shard, fact)
 
     async def _shard(self, meter: int) -> int:
-        if meter in self._shards:
-            return self._shards[meter]
+        shard, until = self._shards.get(meter, (0, 0.0))
+        if time.monotonic() < until:
+            return shard
         if self._unknown.get(meter, 0.0) < time.monotonic():
             with _as_connection_error():
                 located = await self._store.locate_meter(meter)
             if located:
-                return self._shards.setdefault(meter, located[0])
+                self._shards[meter] = located[0], time.monotonic() + LOOK_AGAIN_SECONDS
+                return located[0]
             self._unknown[meter] = time.monotonic() + ASK_AGAIN_SECONDS
         return shard_of_unknown_meter(meter, self._store.shards)
 

@@ -4,7 +4,15 @@ A shard's log is a sequence of facts. `ReadingBlock` is columns, because there a
 is one small record. A fact's `KIND` and `VERSION` name its format in the log (`connectors/redis/formats.py`).
 """
 
-from domain.facts.accounts import AccountOpened, AlarmTerms, Place
+from domain.facts.accounts import (
+    AccountActivated,
+    AccountClosed,
+    AccountOpened,
+    AccountTransferred,
+    AccountUpdated,
+    AlarmTerms,
+    Place,
+)
 from domain.facts.allowance import AllowanceSet
 from domain.facts.control import (
     CommandReported,
@@ -19,18 +27,26 @@ from domain.facts.control import (
 )
 from domain.facts.decisions import QuarantineDecided, ReadingCorrected
 from domain.facts.items import ChargeItemEnded, ChargeItemSet
-from domain.facts.meters import MeterInstalled
+from domain.facts.meters import MeterInstalled, MeterRemoved, MeterReplaced
 from domain.facts.money import AdjustmentOrdered, RechargeOrdered, RefundOrdered, ReversalOrdered
 from domain.facts.readings import Column, ReadingBlock, ReadingRefused
 from domain.facts.record import Record, Ticked
+from domain.facts.sites import SiteSet
 from domain.facts.tariffs import TariffAssigned, TariffPublished
 from domain.facts.watch import MeterWatchSet, WatchTerms
 
 RECORDS: tuple[type[Record], ...] = (
     Ticked,
+    SiteSet,
     TariffPublished,
     AccountOpened,
+    AccountActivated,
+    AccountUpdated,
+    AccountTransferred,
+    AccountClosed,
     MeterInstalled,
+    MeterRemoved,
+    MeterReplaced,
     TariffAssigned,
     RechargeOrdered,
     RefundOrdered,
@@ -54,7 +70,11 @@ Fact = ReadingBlock | Record
 
 __all__ = [
     "RECORDS",
+    "AccountActivated",
+    "AccountClosed",
     "AccountOpened",
+    "AccountTransferred",
+    "AccountUpdated",
     "AdjustmentOrdered",
     "AlarmTerms",
     "AllowanceSet",
@@ -68,6 +88,8 @@ __all__ = [
     "Fact",
     "LoadReleased",
     "MeterInstalled",
+    "MeterRemoved",
+    "MeterReplaced",
     "MeterWatchSet",
     "Place",
     "ProtectionOrdered",
@@ -80,6 +102,7 @@ __all__ = [
     "RefundOrdered",
     "ReversalOrdered",
     "ScheduledSupply",
+    "SiteSet",
     "StepRange",
     "TariffAssigned",
     "TariffPublished",

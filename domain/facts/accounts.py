@@ -5,6 +5,7 @@ from typing import ClassVar
 import msgspec
 
 from domain.facts.record import Record
+from domain.words import Settlement
 
 
 class AlarmTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +37,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountOpened(Record, frozen=True, kw_only=True):
-    """An account with one wallet. `account` is the operator's own id for it."""
+    """An account with one wallet. `account` is the operator's own id for it. `prepared`: set up beforehand, to be opened later."""
 
     KIND: ClassVar[str] = "account_opened"
     id: str
@@ -45,3 +46,55 @@ class AccountOpened(Record, frozen=True, kw_only=True):
     name: str = ""
     place: Place = Place()
     alarms: AlarmTerms = AlarmTerms()
+    prepared: bool = False
+
+
+class AccountActivated(Record, frozen=True, kw_only=True):
+    """A prepared account is opened, or a closed one again for a new tenant. `name` None: as it is."""
+
+    KIND: ClassVar[str] = "account_activated"
+    id: str
+    account: str
+    name: str | None = None
+    operator: str = ""
+
+
+class AccountUpdated(Record, frozen=True, kw_only=True):
+    """An account's name, place or terms change from now on. None: as it is."""
+
+    KIND: ClassVar[str] = "account_updated"
+    id: str
+    account: str
+    name: str | None = None
+    place: Place | None = None
+    alarms: AlarmTerms | None = None
+    operator: str = ""
+
+
+class AccountTransferred(Record, frozen=True, kw_only=True):
+    """The account passes to another tenant, `name`; its balance is settled with the old one, or carried over.
+
+    `channel`: by which money is paid out or in, as in `RechargeOrdered`. `reason` must be there for a write-off.
+    """
+
+    KIND: ClassVar[str] = "account_transferred"
+    id: str
+    account: str
+    name: str
+    settlement: Settlement
+    channel: str = ""
+    reason: str = ""
+    operator: str = ""
+
+
+class AccountClosed(Record, frozen=True, kw_only=True):
+    """The tenant goes: the balance is settled to exactly zero. `cut`: the supply is to be off until the account is opened again."""
+
+    KIND: ClassVar[str] = "account_closed"
+    id: str
+    account: str
+    settlement: Settlement
+    channel: str = ""
+    reason: str = ""
+    operator: str = ""
+    cut: bool = False

@@ -29,3 +29,35 @@ class MeterInstalled(Record, frozen=True, kw_only=True):
     switchable: bool = True
     persons: int = 1
     capacity_w: int = 0
+
+
+class MeterRemoved(Record, frozen=True, kw_only=True):
+    """A meter is taken down at `at`, when it showed `closing_register` (before ratio). Its number is free again."""
+
+    KIND: ClassVar[str] = "meter_removed"
+    id: str
+    meter: int
+    closing_register: int
+    operator: str = ""
+    note: str = ""
+
+
+class MeterReplaced(Record, frozen=True, kw_only=True):
+    """`new_meter` takes the place of a meter at `at`: the old one showed `closing_register`, the new one shows `opening_register`.
+
+    The new meter has the account, tariffs and premises of the old one. Its own terms are as in `MeterInstalled`.
+    """
+
+    KIND: ClassVar[str] = "meter_replaced"
+    id: str
+    meter: int
+    closing_register: int
+    new_meter: int
+    opening_register: int
+    modulus: int
+    rated_per_hour: int
+    ratio: int = 1
+    profile: str = ""
+    switchable: bool = True
+    operator: str = ""
+    note: str = ""

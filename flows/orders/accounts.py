@@ -1,15 +1,25 @@
-"""Accounts: opened with an empty wallet, and the terms by which they are warned, cut and restored."""
+"""Accounts: prepared or opened with an empty wallet, opened by one action, and the terms by which they are warned, cut and restored.
+
+How a tenant goes is in `flows/orders/closing.py`.
+"""
+
+import hashlib
+
+import msgspec
 
 from domain.effects import Effects
-from domain.facts import AccountOpened, AlarmTerms
+from domain.facts import AccountActivated, AccountOpened, AccountUpdated, AlarmTerms
 from domain.state import AccountRecord
 from domain.units import MONEY_MAX_MICROS
-from domain.words import Refusal
+from domain.words import AccountState, Refusal
 from flows.orders.answers import Answer
 from flows.state import ShardState
+from flows.supply.commands import reconcile
+from flows.wallet import judge_account
 
 
-def _terms_mistake(terms: AlarmTerms) -> str:
+def terms_mistake(terms: AlarmTerms) -> str:
+    """What terms get wrong, in words; nothing where they are right."""
     rules = {
         "low >= pretrip >= arrears": terms.low >= terms.pretrip >= terms.arrears,
         "reconnect >= arrears": terms.reconnect >= terms.arrears,
@@ -31,22 +41,16 @@ def _terms_mistake(terms: AlarmTerms) -> str:
 
 
 def open_account(state: ShardState, fact: AccountOpened, _effects: Effects) -> Answer:
-    """Open an account with an empty wallet; the same opening again changes nothing."""
-    before = state.account_records.get(fact.account)
+    """Open or prepare an account with an empty wallet; the same opening again changes nothing, whatever became of it since."""
+    before, opening = state.account_records.get(fact.account), opening_digest(fact)
     if before:
-        same = (before.currency, before.name, before.place, before.alarms) == (
-            fact.currency,
-            fact.name,
-            fact.place,
-            fact.alarms,
-        )
-        return None if same else Refusal.EXISTS_WITH_DIFFERENT_CONTENT
-    if mistake := _terms_mistake(fact.alarms):
+        return None if before.opening == opening else Refusal.EXISTS_WITH_DIFFERENT_CONTENT
+    if mistake := terms_mistake(fact.alarms):
         return Refusal.TERMS_INVALID, mistake
     row, terms_row = state.accounts.append(), state.account_terms.append()
     assert row == terms_row == len(state.account_ids)
-    for name in fact.alarms.__struct_fields__:
-        state.account_terms.rows[row][name] = getattr(fact.alarms, name)
+    _enter_terms(state, row, fact.alarms)
+    state.accounts.rows[row].state = AccountState.PREPARED if fact.prepared else AccountState.OPEN
     state.account_ids.append(fact.account)
     record = AccountRecord(
         row=row,
@@ -56,6 +60,60 @@ def open_account(state: ShardState, fact: AccountOpened, _effects: Effects) -> A
         place=fact.place,
         alarms=fact.alarms,
         opened_at=fact.at,
+        opening=opening,
+        tenant_since=fact.at,
     )
     state.account_records.put(fact.account, record)
     return None
+
+
+def opening_digest(fact: AccountOpened) -> bytes:
+    """16 bytes over what an account is opened with, whoever says it and when."""
+    content = msgspec.msgpack.encode(msgspec.structs.replace(fact, id="", at=0))
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _enter_terms(state: ShardState, row: int, terms: AlarmTerms) -> None:
+    for name in terms.__struct_fields__:
+        state.account_terms.rows[row][name] = getattr(terms, name)
+    state.account_terms.dirty[row] = 1
+
+
+def activate_account(state: ShardState, fact: AccountActivated, effects: Effects) -> Answer:
+    """Open a prepared account, or a closed one again: usage is charged from each meter's last reading on."""
+    record = state.account_records.get(fact.account)
+    if record is None:
+        return Refusal.UNKNOWN_ACCOUNT
+    account = state.accounts.rows[record.row]
+    if account.state == AccountState.OPEN:
+        return Refusal.ACCOUNT_OPEN
+    account.state, account.cut = AccountState.OPEN, 0
+    state.accounts.dirty[record.row] = 1
+    name = record.name if fact.name is None else fact.name
+    record = msgspec.structs.replace(record, name=name, tenant_since=fact.at, closed_at=0)
+    state.account_records.put(fact.account, record)
+    reconcile_meters(state, record, fact.at, effects)
+    return None
+
+
+def update_account(state: ShardState, fact: AccountUpdated, effects: Effects) -> Answer:
+    """Change what is said of an account, and judge its balance by its new terms at once."""
+    record = state.account_records.get(fact.account)
+    if record is None:
+        return Refusal.UNKNOWN_ACCOUNT
+    if fact.alarms and (mistake := terms_mistake(fact.alarms)):
+        return Refusal.TERMS_INVALID, mistake
+    said = {name: getattr(fact, name) for name in ("name", "place", "alarms")}
+    changed = {name: value for name, value in said.items() if value is not None}
+    record = msgspec.structs.replace(record, **changed)
+    state.account_records.put(fact.account, record)
+    _enter_terms(state, record.row, record.alarms)
+    if state.accounts.rows[record.row].settled:
+        judge_account(state, record.row, fact.at, effects)
+    return None
+
+
+def reconcile_meters(state: ShardState, record: AccountRecord, at: int, effects: Effects) -> None:
+    """Look at the supply of every meter of an account again."""
+    for number in record.meters:
+        reconcile(state, state.meter_records[number].row, max(at, state.header.now), effects)

@@ -26,7 +26,7 @@ RESTORES_MAX = 100
 
 def order_control(state: ShardState, fact: ControlOrdered, effects: Effects) -> Answer:
     """Force a meter's supply for a time, or give it back to automatic."""
-    record = state.meter_records.get(fact.meter)
+    record = state.installed(fact.meter)
     if record is None:
         return Refusal.UNKNOWN_METER
     if not record.switchable:
@@ -46,7 +46,7 @@ def order_control(state: ShardState, fact: ControlOrdered, effects: Effects) -> 
 
 def protect(state: ShardState, fact: ProtectionOrdered, effects: Effects) -> Answer:
     """Keep a meter's supply on whatever the balance or load, or no longer."""
-    record = state.meter_records.get(fact.meter)
+    record = state.installed(fact.meter)
     if record is None:
         return Refusal.UNKNOWN_METER
     if not record.switchable:
@@ -62,7 +62,7 @@ def protect(state: ShardState, fact: ProtectionOrdered, effects: Effects) -> Ans
 
 def release_load(state: ShardState, fact: LoadReleased, effects: Effects) -> Answer:
     """Give a supply back that was cut for its load; where none was, only the count of restores begins anew."""
-    record = state.meter_records.get(fact.meter)
+    record = state.installed(fact.meter)
     if record is None:
         return Refusal.UNKNOWN_METER
     if not record.switchable:
@@ -75,20 +75,25 @@ def release_load(state: ShardState, fact: LoadReleased, effects: Effects) -> Ans
 
 def set_control_terms(state: ShardState, fact: ControlTermsSet, effects: Effects) -> Answer:
     """Control a meter's supply by other terms. A supply that is cut for its load stays so until that cut is over."""
-    record = state.meter_records.get(fact.meter)
+    record = state.installed(fact.meter)
     if record is None:
         return Refusal.UNKNOWN_METER
     if mistake := terms_mistake(fact.terms):
         return Refusal.TERMS_INVALID, mistake
     if not record.switchable:
         return Refusal.METER_HAS_NO_SWITCH
-    row = state.meter_terms.rows[record.row]
-    row.power_limit = fact.terms.power_limit_w
-    row.step = 0 if fact.terms.whitelisted else fact.terms.malignant_step_w
-    state.meter_terms.dirty[record.row] = 1
+    enter_limits(state, record.row, fact.terms)
     state.controls.put(fact.meter, msgspec.structs.replace(_control_of(state, record), terms=fact.terms))
     reconcile(state, record.row, fact.at, effects)
     return None
+
+
+def enter_limits(state: ShardState, row: int, terms: ControlTerms | None) -> None:
+    """Let readings of a meter be noted by the limits of these terms, or by none."""
+    limits = state.meter_terms.rows[row]
+    limits.power_limit = terms.power_limit_w if terms else 0
+    limits.step = terms.malignant_step_w if terms and not terms.whitelisted else 0
+    state.meter_terms.dirty[row] = 1
 
 
 def _control_of(state: ShardState, record: MeterRecord) -> Control:

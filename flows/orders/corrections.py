@@ -15,6 +15,7 @@ from domain.words import REVENUE, AllowanceKind, Ledger, Refusal
 from flows.ledger import append_postings
 from flows.orders.answers import Answer, said
 from flows.orders.decisions import REGISTER_END, count_usage, is_beyond, room_for, write
+from flows.orders.money import is_closed
 from flows.readings.decided import can_take_back, correct_interval
 from flows.readings.pricing import prices_of, segments_between
 from flows.state import ShardState
@@ -26,11 +27,13 @@ CORRECTED_BACK_MS = 3 * 366 * DAY_MS
 
 def correct_reading(state: ShardState, fact: ReadingCorrected, effects: Effects) -> Answer:
     """Charge usage on top or give it back, and put the believed register right."""
-    record = state.meter_records.get(fact.meter)
+    record = state.installed(fact.meter)
     if record is None:
         return Refusal.UNKNOWN_METER
     if mistake := _mistake(fact, record, int(state.meters.rows[record.row].time)):
         return Refusal.TERMS_INVALID, mistake
+    if fact.usage_delta and is_closed(state, state.account_records[record.account]):
+        return Refusal.ACCOUNT_CLOSED
     if not fact.note.strip():
         return Refusal.NOTE_MISSING
     if is_beyond(state, record):

@@ -10,7 +10,7 @@ from domain.effects import Effects, Outcome
 from domain.facts import QuarantineDecided
 from domain.state import MeterRecord, QuarantineCase
 from domain.units import MONEY_MAX_MICROS, USAGE_MAX
-from domain.words import Decision, Metering, Refusal
+from domain.words import AccountState, Decision, Metering, Refusal
 from flows.ledger import append_postings
 from flows.orders.answers import Answer, said
 from flows.quarantine import case_key, clear_case, has_open_case, release
@@ -31,7 +31,7 @@ _JUMP, _DECREASE, _CONFLICT = (
 
 def decide_case(state: ShardState, fact: QuarantineDecided, effects: Effects) -> Answer:
     """Close the case of a meter's readings as a person says."""
-    record, case = state.meter_records.get(fact.meter), state.cases.get(case_key(fact.meter, fact.reason))
+    record, case = state.installed(fact.meter), state.cases.get(case_key(fact.meter, fact.reason))
     if record is None and fact.decision != Decision.DISCARD:
         return Refusal.UNKNOWN_METER
     if case is None:
@@ -47,6 +47,11 @@ def decide_case(state: ShardState, fact: QuarantineDecided, effects: Effects) ->
     belief = _accepted(state, record, case) if fact.decision == Decision.ACCEPT else _begun(state, record, case, fact)
     if isinstance(belief, str):
         return Refusal.DECISION_NOT_POSSIBLE, belief
+    if belief[2] and state.accounts.rows[int(state.meter_terms.rows[record.row].account)].state != AccountState.OPEN:
+        return (
+            Refusal.DECISION_NOT_POSSIBLE,
+            "nobody has the account, so nothing can be charged; rebaseline without usage",
+        )
     return _believe(state, fact, case, record, belief, effects)
 
 

@@ -7,6 +7,7 @@ from domain.units import DAY_MS, ORDER_MAX_MICROS
 from domain.words import Refusal
 from flows.items import item_key, plan_item
 from flows.orders.answers import Answer
+from flows.orders.money import is_closed
 from flows.readings.metering import LATEST_MS
 from flows.state import ShardState
 from tariffs.zones import zone
@@ -17,10 +18,13 @@ AREA_MAX = 10**9
 
 def set_item(state: ShardState, fact: ChargeItemSet, _effects: Effects) -> Answer:
     """Let an account pay a fee. An item that it has goes on by the new terms: what has been charged is not charged again."""
-    if fact.account not in state.account_records:
+    record = state.account_records.get(fact.account)
+    if record is None:
         return Refusal.UNKNOWN_ACCOUNT
     if mistake := _mistake(fact, max(state.header.now, fact.at)):
         return Refusal.TERMS_INVALID, mistake
+    if is_closed(state, record):
+        return Refusal.ACCOUNT_CLOSED
     key = item_key(fact.account, fact.item)
     before = state.items.get(key)
     day = max(before.day, fact.starts) if before else fact.starts

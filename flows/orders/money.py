@@ -11,7 +11,7 @@ from domain.facts import AdjustmentOrdered, RechargeOrdered, RefundOrdered, Reve
 from domain.ids import order_id
 from domain.state import AccountRecord, KeptOutcome
 from domain.units import MONEY_MAX_MICROS, ORDER_MAX_MICROS
-from domain.words import CASH_BY_CHANNEL, AlarmKind, AlarmState, Ledger, Refusal
+from domain.words import CASH_BY_CHANNEL, AccountState, AlarmKind, AlarmState, Ledger, Refusal
 from flows.ledger import post_order
 from flows.orders.answers import Answer
 from flows.readings.settling import charge
@@ -30,7 +30,14 @@ def _owner_refusal(state: ShardState, account: str, currency: str) -> Refusal | 
     record = state.account_records.get(account)
     if record is None:
         return Refusal.UNKNOWN_ACCOUNT
-    return Refusal.WRONG_CURRENCY if currency != record.currency else None
+    if currency != record.currency:
+        return Refusal.WRONG_CURRENCY
+    return Refusal.ACCOUNT_CLOSED if is_closed(state, record) else None
+
+
+def is_closed(state: ShardState, record: AccountRecord) -> bool:
+    """Whether the account is closed: then its balance is zero and stays so."""
+    return bool(state.accounts.rows[record.row].state == AccountState.CLOSED)
 
 
 def _amount_refusal(amount: int) -> Refusal | None:
@@ -91,13 +98,15 @@ def reverse(state: ShardState, fact: ReversalOrdered, effects: Effects) -> Answe
     if record is None:
         return Refusal.UNKNOWN_ACCOUNT
     key, kept = _kept(state, fact.order)
-    if kept is None or kept.outcome.kind != RechargeOrdered.KIND or not _is_carried_out(kept, fact.account):
+    if kept is None or kept.outcome.kind != RechargeOrdered.KIND or not _is_carried_out(kept, record):
         return (
             Refusal.UNKNOWN_ORDER,
-            "a recharge of this account from the last 90 days; older ones are put right by an adjustment",
+            "a recharge of this account's tenant from the last 90 days; older ones are put right by an adjustment",
         )
     if kept.reversed_by:
         return Refusal.ALREADY_REVERSED, f"by order {kept.reversed_by}"
+    if is_closed(state, record):
+        return Refusal.ACCOUNT_CLOSED
     state.outcomes.put(key, msgspec.structs.replace(kept, reversed_by=fact.id))
     amount = kept.outcome.amount_micros
     _move(state, record, fact, -amount, cash(kept.channel), effects, kept.posting)
@@ -113,8 +122,8 @@ def _kept(state: ShardState, order: str) -> tuple[bytes, KeptOutcome | None]:
     return key, state.outcomes.get(key)
 
 
-def _is_carried_out(kept: KeptOutcome, account: str) -> bool:
-    return kept.posting > 0 and kept.outcome.account == account
+def _is_carried_out(kept: KeptOutcome, record: AccountRecord) -> bool:
+    return kept.posting > record.settled_posting and kept.outcome.account == record.account
 
 
 def _posting_of(state: ShardState, order: str) -> int:

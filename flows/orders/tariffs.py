@@ -58,7 +58,7 @@ def _count_anew(state: ShardState, tariff: str) -> None:
     affected = {row for row, record in state.plan_records.sorted() if tariff in _tariffs(record.assignments)}
     for _, record in state.meter_records.sorted() if affected else ():
         plan = int(state.meter_terms.rows[record.row].plan)
-        if plan in affected:
+        if plan in affected and not record.removed_at:
             bind(state, record, plan)
 
 
@@ -76,7 +76,7 @@ def premises_rules(fact: MeterInstalled | TariffAssigned) -> dict[str, bool]:
 
 def assign_tariff(state: ShardState, fact: TariffAssigned, _effects: Effects) -> Answer:
     """Price a meter by another tariff from a time on. What is already priced stays priced."""
-    record, tariff = state.meter_records.get(fact.meter), state.tariff_records.get(fact.tariff)
+    record, tariff = state.installed(fact.meter), state.tariff_records.get(fact.tariff)
     if record is None:
         return Refusal.UNKNOWN_METER
     if tariff is None:

@@ -4,6 +4,7 @@ import msgspec
 
 from domain.effects import Effects
 from domain.facts import MeterWatchSet, WatchTerms
+from domain.state import MeterRecord
 from domain.units import DAY_MS
 from domain.words import Refusal
 from flows.orders.answers import Answer
@@ -17,24 +18,25 @@ _TIME_MAX = 400 * DAY_MS
 
 def set_watch(state: ShardState, fact: MeterWatchSet, _effects: Effects) -> Answer:
     """Watch a meter by other terms. What is raised and no longer watched is cleared by the next tick."""
-    record = state.meter_records.get(fact.meter)
+    record = state.installed(fact.meter)
     if record is None:
         return Refusal.UNKNOWN_METER
     if mistake := _mistake(fact.terms):
         return Refusal.TERMS_INVALID, mistake
+    enter_watch(state, record, fact.terms, fact.at)
+    return None
+
+
+def enter_watch(state: ShardState, record: MeterRecord, terms: WatchTerms, at: int) -> None:
+    """Watch a meter by these terms from now on."""
     row = state.watch_row(record.row)
     watch = state.watches.rows[row]
     for name in ("day_usage", "month_usage", "offline_ms", "stuck_ms", "stuck_w", "reverse_w"):
-        watch[name] = getattr(fact.terms, name)
-    watch.night_usage, watch.night_from, watch.night_until = (
-        fact.terms.night_usage,
-        fact.terms.night_from,
-        fact.terms.night_until,
-    )
-    watch.since = max(state.header.now, fact.at)
+        watch[name] = getattr(terms, name)
+    watch.night_usage, watch.night_from, watch.night_until = terms.night_usage, terms.night_from, terms.night_until
+    watch.since = max(state.header.now, at)
     state.watches.dirty[row] = 1
-    state.meter_records.put(fact.meter, msgspec.structs.replace(record, watch=fact.terms))
-    return None
+    state.meter_records.put(record.meter, msgspec.structs.replace(record, watch=terms))
 
 
 def _mistake(terms: WatchTerms) -> str:

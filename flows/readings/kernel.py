@@ -15,7 +15,7 @@ from domain.words import Metering, Status, Supply
 from flows.readings.allowances import MONEY, free_money, free_usage, give_back
 from flows.readings.compiled import Ints, Row, allocating, compiled
 from flows.readings.levels import judge, repeat_is_due
-from flows.readings.metering import advance_of, classify, row_of
+from flows.readings.metering import advance_of, classify, is_quarantined, row_of
 from flows.readings.output import (
     EVENT,
     LEVEL,
@@ -41,9 +41,9 @@ ROLLOVER = int(Metering.ROLLOVER)
 OUT_OF_RANGE = int(Metering.OUT_OF_RANGE)
 DUPLICATE = int(Metering.DUPLICATE)
 LATE = int(Metering.LATE)
-DECREASE = int(Metering.DECREASE)
 JUMP = int(Metering.JUMP)
 UNKNOWN_METER = int(Metering.UNKNOWN_METER)
+VACANT = int(Metering.VACANT)
 SUPPLY_KNOWN, SUPPLY_ON = int(Status.SUPPLY_KNOWN), int(Status.SUPPLY_ON)
 ON, OFF = int(Supply.ON), int(Supply.OFF)
 
@@ -108,8 +108,8 @@ def believe(meter: Row, time: int, register: int) -> None:
 
 @compiled
 def usage_of(meter: Row, term: Row, register: int, metering: int) -> int:
-    """Wh or litres since the last believed reading, after ratio; a first reading only begins."""
-    return 0 if metering == FIRST else advance_of(meter, term, register) * term.ratio
+    """Wh or litres since the last believed reading, after ratio; a first reading only begins, and a vacant one is nobody's."""
+    return 0 if metering in (FIRST, VACANT) else advance_of(meter, term, register) * term.ratio
 
 
 @compiled
@@ -259,7 +259,7 @@ def fold_reading(
             tables.dirty_meters[row] = 1
         count(output, classes, i, metering)
         return True
-    if metering >= DECREASE:
+    if is_quarantined(metering):
         quarantine(output, number, time, register, meter.register, metering)
         hold(meter, register, metering)
     elif not settle_reading(i, row, usage_of(meter, term, register, metering), block, tables, prices, output, sequence):

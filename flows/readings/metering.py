@@ -2,7 +2,7 @@
 
 A register that falls, or rises faster than the meter can count, is quarantined and the last believed register stays the
 baseline. A jump stays held even when enough time has passed to make it possible: only a register that comes back below
-it, or a person, ends it.
+it, or a person, ends it. Where nobody lives the baseline follows whatever the meter shows.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from domain.state import Rows
 from domain.units import MINUTE_MS, MONEY_MAX_MICROS, USAGE_MAX
-from domain.words import Metering
+from domain.words import AccountState, Metering
 from flows.readings.compiled import Ints, Row, compiled
 
 FIRST = int(Metering.FIRST)
@@ -24,6 +24,9 @@ CONFLICT = int(Metering.CONFLICT)
 OUT_OF_RANGE = int(Metering.OUT_OF_RANGE)
 UNKNOWN_METER = int(Metering.UNKNOWN_METER)
 FUTURE = int(Metering.FUTURE)
+UNREADABLE = int(Metering.UNREADABLE)
+VACANT = int(Metering.VACANT)
+OPEN = int(AccountState.OPEN)
 
 LATEST_MS = 4_102_444_800_000
 """2100-01-01: a reading beyond it is out of range whatever the clock says."""
@@ -64,6 +67,12 @@ def advance_of(meter: Row, term: Row, register: int) -> int:
 
 
 @compiled
+def is_quarantined(metering: int) -> bool:
+    """Whether a class is one of `domain.words.QUARANTINED`, whose numbers follow each other."""
+    return DECREASE <= metering <= UNREADABLE
+
+
+@compiled
 def classify(meter: Row, term: Row, account: Row, time: int, register: int, now: int) -> int:
     """The class of a reading (`domain.words.Metering`), judged against the last believed one."""
     if now > 0 and time > now + FUTURE_MS:
@@ -71,11 +80,13 @@ def classify(meter: Row, term: Row, account: Row, time: int, register: int, now:
     if time <= 0 or time > LATEST_MS or register < 0 or (term.modulus > 0 and register >= term.modulus):
         return OUT_OF_RANGE
     if meter.time < 0:
-        return FIRST
+        return FIRST if account.state == OPEN else VACANT
     if time < meter.time:
         return LATE
     if time == meter.time:
         return DUPLICATE if register == meter.register else CONFLICT
+    if account.state != OPEN:
+        return VACANT
     if max(abs(account.balance), abs(meter.day_cost), abs(meter.window_cost)) > MONEY_MAX_MICROS:
         return OUT_OF_RANGE
     possible = advance_of(meter, term, register) <= most_countable(term, time - meter.time)
@@ -96,10 +107,10 @@ def believable_span(times: Ints, latest: int) -> tuple[int, int]:
     return first, last
 
 
-def slots_for(numbers: NDArray[np.int64]) -> NDArray[np.int32]:
-    """An open-addressing table, at most half full, from meter number to row."""
+def slots_for(numbers: NDArray[np.int64], removed: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """An open-addressing table, at most half full, from meter number to row; meters that are removed are not in it."""
     slots = np.full(1 << max(4, (2 * len(numbers)).bit_length()), -1, np.int32)
-    fill_slots(slots, numbers)
+    fill_slots(slots, numbers, removed)
     return slots
 
 
@@ -113,7 +124,8 @@ def enter_slot(slots: Ints, number: int, row: int) -> None:
 
 
 @compiled
-def fill_slots(slots: Ints, numbers: Ints) -> None:
-    """Enter every number with its index as its row."""
+def fill_slots(slots: Ints, numbers: Ints, removed: Ints) -> None:
+    """Enter every number with its index as its row, but for those that are removed."""
     for row in range(len(numbers)):
-        enter_slot(slots, numbers[row], row)
+        if removed[row] == 0:
+            enter_slot(slots, numbers[row], row)

@@ -127,7 +127,7 @@ def _failure(state: ShardState, command: OpenCommand, alarm_state: AlarmState, a
 
 def report(state: ShardState, fact: CommandReported, effects: Effects) -> None:
     """Take in what became of an attempt. What was read back counts whichever attempt it came from."""
-    record = state.meter_records.get(fact.meter)
+    record = state.installed(fact.meter)
     if record is None:
         return
     meter = state.meters.rows[record.row]

@@ -119,3 +119,12 @@ def end_uses(state: ShardState, now: int, effects: Effects) -> None:
         row = state.meter_records[number].row
         if state.meters.rows[row].time > use.last:
             end_use(state, row, now, effects)
+
+
+def let_go(state: ShardState, row: int, at: int, effects: Effects) -> None:
+    """Nobody forces or protects this meter's supply any more, and no cut of its load stands; the terms of its control stay."""
+    number = int(state.meter_terms.rows[row].number)
+    state.forced.drop(number)
+    control = state.controls.get(number)
+    if control:
+        state.controls.put(number, msgspec.structs.replace(release_cut(state, control, at, effects), protection=None))

@@ -7,7 +7,7 @@ waits, and whoever comes later in the order may still cut.
 from collections.abc import Callable
 
 from domain.state import Control
-from domain.words import Reason, Supply
+from domain.words import AccountState, Reason, Supply
 from flows.state import ShardState
 from tariffs.hours import holding
 
@@ -21,6 +21,15 @@ def _control(state: ShardState, row: int) -> Control | None:
 def _forced(state: ShardState, row: int, _now: int) -> Wish | None:
     forced = state.forced.get(int(state.meter_terms.rows[row].number))
     return (forced.wanted, Reason.FORCED) if forced else None
+
+
+def _nobody(state: ShardState, row: int, _now: int) -> Wish | None:
+    """Of a meter that is gone, or whose account nobody has, nothing is wanted, unless the supply was to be cut."""
+    terms = state.meter_terms.rows[row]
+    account = state.accounts.rows[terms.account]
+    if not terms.removed and account.state == AccountState.OPEN:
+        return None
+    return (Supply.OFF if account.cut and not terms.removed else Supply.UNKNOWN, Reason.CLOSED)
 
 
 def _protected(state: ShardState, row: int, _now: int) -> Wish | None:
@@ -76,6 +85,7 @@ def _credit(state: ShardState, row: int, _now: int) -> Wish | None:
 
 WISHES: tuple[Callable[[ShardState, int, int], Wish | None], ...] = (
     _forced,
+    _nobody,
     _protected,
     _safety,
     _arrears,

@@ -19,7 +19,11 @@ from connectors.redis.commit import commit_of
 from connectors.redis.formats import pack
 from domain.effects import POSTING, Effects
 from domain.facts import (
+    AccountActivated,
+    AccountClosed,
     AccountOpened,
+    AccountTransferred,
+    AccountUpdated,
     AdjustmentOrdered,
     AlarmTerms,
     AllowanceSet,
@@ -32,6 +36,8 @@ from domain.facts import (
     Fact,
     LoadReleased,
     MeterInstalled,
+    MeterRemoved,
+    MeterReplaced,
     MeterWatchSet,
     ProtectionOrdered,
     QuarantineDecided,
@@ -42,6 +48,7 @@ from domain.facts import (
     RefundOrdered,
     ReversalOrdered,
     ScheduledSupply,
+    SiteSet,
     StepRange,
     TariffAssigned,
     TariffPublished,
@@ -52,7 +59,18 @@ from domain.facts import (
 from domain.ids import LOG_START, EntryId
 from domain.state import RECORDS, ROWS, Changes, ShardHeader, StoredShard
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS
-from domain.words import AllowanceKind, Commodity, Decision, ItemKind, Metering, Period, Stage, Status, Supply
+from domain.words import (
+    AllowanceKind,
+    Commodity,
+    Decision,
+    ItemKind,
+    Metering,
+    Period,
+    Settlement,
+    Stage,
+    Status,
+    Supply,
+)
 from flows.machine import fold
 from flows.state import ShardState
 
@@ -238,6 +256,66 @@ class _Street:
             for at, band in zip(dict.fromkeys([0, *minutes]), bands, strict=False)
         ]
 
+    def _site(self) -> Fact:
+        zone, currency = (
+            self.random.choice([self.zone, "Mars/Olympus"]),
+            self.random.choice(["CNY", "CNY", "EUR", "yuan"]),
+        )
+        site = self.random.choice(["estate", "mall", ""])
+        return self._kept(
+            SiteSet(at=self.now, id=self._id(), site=site, title_zh="苑", title_en="", zone=zone, currency=currency)
+        )
+
+    def _gone(self) -> Fact:
+        """A meter is taken down, replaced, or hung up again; the closing register is mostly true."""
+        number = self.random.choice([*self.meters, 99])
+        register = self.registers.get(number, 7) + self.random.choice([0, 0, 0, 3, 1_999, 500_000, -1])
+        said: dict[str, Any] = {"at": self.now, "id": self._id(), "meter": number, "closing_register": register}
+        match self.random.randrange(4):
+            case 0:
+                return self._kept(MeterRemoved(**said))
+            case 1:
+                known = self.meters.get(number, self.meters[1])
+                opening = self.random.choice([None, register, 5])
+                again = msgspec.structs.replace(known, at=self.now, id=self._id(), opening_register=opening)
+                return self._kept(again)
+        fresh = len(self.meters) + 1
+        successor = self.random.choice([fresh, fresh, fresh, *self.meters])
+        opening = self.random.choice([0, 17, 1_999, 20_000])
+        replaced = MeterReplaced(
+            **said, new_meter=successor, opening_register=opening, modulus=self.random.choice([0, 20_000]),
+            rated_per_hour=60_000, ratio=self.random.choice([1, 40]), switchable=self.random.random() < 0.8,
+        )  # fmt: skip
+        self._succeed(replaced)
+        return self._kept(replaced)
+
+    def _succeed(self, fact: MeterReplaced) -> None:
+        """Let later readings be of the new meter, whether or not it will be taken."""
+        before = self.meters.get(fact.meter, self.meters[1])
+        self.meters[fact.new_meter] = msgspec.structs.replace(before, meter=fact.new_meter, modulus=fact.modulus)
+        self.registers[fact.new_meter] = fact.opening_register
+        self.last.pop(fact.new_meter, None)
+
+    def _tenancy(self) -> Fact:
+        """Accounts opened, changed, passed on and closed, whether or not that can be."""
+        account = self.random.choice([*self.accounts, *self.accounts, *self.accounts, "nobody"])
+        said: dict[str, Any] = {"at": self.now, "id": self._id(), "account": account}
+        settled: dict[str, Any] = {
+            "settlement": self.random.choice(list(Settlement)),
+            "channel": self.random.choice(["", "counter"]),
+            "reason": self.random.choice(["", "moved away"]),
+        }
+        match self.random.randrange(6):
+            case 0 | 1:
+                return self._kept(AccountActivated(**said, name=self.random.choice([None, "王"])))
+            case 2:
+                low = self.random.choice([0, 9 * YUAN])
+                terms = AlarmTerms(low=low, pretrip=0, overdraft=self.random.choice([0, YUAN]), max_balance=200 * YUAN)
+                return self._kept(AccountUpdated(**said, alarms=self.random.choice([None, terms])))
+            case 3:
+                return self._kept(AccountTransferred(**said, **settled, name="李"))
+        return self._kept(AccountClosed(**said, **settled, cut=self.random.random() < 0.5))
+
     def opening(self) -> list[Fact]:
         """Tariffs, accounts and meters, some of them twice."""
         facts: list[Fact] = [
@@ -249,7 +327,14 @@ class _Street:
             repeat_ms=HOUR_MS, repeat_max=2, overdraft=self.random.choice([0, 0, 3 * YUAN]),
         )  # fmt: skip
         facts += [
-            AccountOpened(at=self.now, id=self._id(), account=account, currency="CNY", alarms=terms)
+            AccountOpened(
+                at=self.now,
+                id=self._id(),
+                account=account,
+                currency="CNY",
+                alarms=terms,
+                prepared=self.random.random() < 0.2,
+            )
             for account in self.accounts
         ]
         for number in range(1, self.random.randint(2, 5)):
@@ -286,6 +371,10 @@ class _Street:
             self._decided,
             self._corrected,
             self._odd,
+            self._tenancy,
+            self._tenancy,
+            self._gone,
+            self._site,
             self._item,
             self._watch,
             self._allowance,

@@ -111,7 +111,7 @@ def test_every_meter_is_found_by_its_number(numbers, other):
     terms = np.zeros(len(numbers), ShardState(0).meter_terms.rows.dtype)
     terms["number"] = numbers
 
-    slots = slots_for(np.array(numbers, np.int64))
+    slots = slots_for(np.array(numbers, np.int64), terms["removed"].copy())
 
     assert [row_of(number, slots, terms) for number in numbers] == list(range(len(numbers)))
     assert row_of(other, slots, terms) == (numbers.index(other) if other in numbers else -1)

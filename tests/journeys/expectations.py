@@ -6,7 +6,7 @@ from itertools import groupby
 
 from domain.effects import Effects
 from domain.units import money_text, quantity_text
-from domain.words import QUARANTINED_FROM, AlarmState, Ledger, Metering, Reason, Stage, Supply
+from domain.words import QUARANTINED, AlarmState, Ledger, Metering, Reason, Stage, Supply
 from flows.state import ShardState
 
 _RELAY = {Supply.OFF: "open", Supply.ON: "closed", Supply.UNKNOWN: "unknown"}
@@ -90,7 +90,7 @@ def _classes(word: str) -> Callable[[Found], Iterator[str]]:
     def seen(found: Found) -> Iterator[str]:
         for number in () if found.effects.classes is None else found.effects.classes:
             metering = Metering(int(number))
-            said = "held" if metering >= QUARANTINED_FROM else "ignored" if metering in _IGNORED else "takes"
+            said = "held" if metering in QUARANTINED else "ignored" if metering in _IGNORED else "takes"
             if said == word:
                 yield f"{word} {metering.name.lower()}"
 
