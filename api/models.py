@@ -72,7 +72,7 @@ Counted = Annotated[
 Instant = Annotated[int, BeforeValidator(_instant_ms), WithJsonSchema({"type": "string", "format": "date-time"})]
 Money = Annotated[str, Field(description="Decimal text.", examples=["12.50"])]
 Quantity = Annotated[str, Field(description="Decimal text in kWh or m³.", examples=["1.250"])]
-ReasonWord = Literal["in_credit", "arrears", "forced", "protected", "safety", "load", "schedule", "no_trip"]
+ReasonWord = Literal["in_credit", "arrears", "forced", "protected", "safety", "load", "schedule", "no_trip", "closed"]
 Time = Annotated[str, Field(description="ISO 8601, UTC.", examples=["2026-01-01T08:00:00.000Z"])]
 
 

@@ -29,7 +29,7 @@ class Reason(IntEnum):
     LOAD = 5
     SCHEDULE = 6
     NO_TRIP = 7
-    CLOSED = 16
+    CLOSED = 8
 
 
 class Status(IntFlag):
