@@ -32,7 +32,7 @@ def test_a_journey_goes_as_it_is_written(journey):
             "08:00 tops up five",
             "line 3: 'tops up five': expected `tops up [ACCOUNT] AMOUNT [by CHANNEL] [order ORDER]`",
         ),
-        ("08:00 wins 5.00", "line 3: 'wins 5.00' begins with no verb that is known: expected one of adjusts, assigns"),
+        ("08:00 wins 5.00", "line 3: 'wins 5.00' begins with no verb that is known: expected one of adjusts, allows"),
         ("8:00 tops up 5.00", "line 3: '8:00 tops up 5.00': expected a time, a verb"),
         ("25:00 tops up 5.00", "line 3: '25:00' is no time of the day"),
         ("08:00 second tops up 5.00", "line 3: 2025-12-06 has 08:00 only once"),

@@ -14,10 +14,12 @@ from domain.facts import (
     AccountOpened,
     AdjustmentOrdered,
     AlarmTerms,
+    AllowanceSet,
     CommandReported,
     ControlOrdered,
     Fact,
     MeterInstalled,
+    ProtectionOrdered,
     QuarantineDecided,
     ReadingBlock,
     ReadingCorrected,
@@ -29,7 +31,7 @@ from domain.facts import (
     Ticked,
 )
 from domain.units import MINUTE_MS, money_micros, quantity_thousandths
-from domain.words import Commodity, Decision, Stage, Status, Supply
+from domain.words import AllowanceKind, Commodity, Decision, Stage, Status, Supply
 
 Words = Mapping[str, str]
 
@@ -50,6 +52,7 @@ _PARTS = {
     "TIME": r"(?P<time>(?:\d{4}-\d\d-\d\d )?\d\d:\d\d(?: second)?)",
     "UNTIL": r"(?P<until>(?:\d{4}-\d\d-\d\d )?\d\d:\d\d(?: second)?)",
     "POWER": r"(?P<power>-?\d+)",
+    "electricity|water|money": r"(?P<free>electricity|water|money)",
     "open|closed": r"(?P<relay>open|closed)",
     "accept|rebaseline|discard": r"(?P<decision>accept|rebaseline|discard)",
 }
@@ -192,6 +195,22 @@ def _releases(home: Household, at: int, words: Words) -> Fact:
     return ControlOrdered(at=at, id=home.order(at, None), meter=home.meter(words), wanted=Supply.UNKNOWN)
 
 
+def _protects(home: Household, at: int, words: Words) -> Fact:
+    until = home.instant(at, words["until"]) if "until" in words else 0
+    return ProtectionOrdered(at=at, id=home.order(at, None), meter=home.meter(words), protected=True, until=until)
+
+
+def _exposes(home: Household, at: int, words: Words) -> Fact:
+    return ProtectionOrdered(at=at, id=home.order(at, None), meter=home.meter(words), protected=False)
+
+
+def _allows(home: Household, at: int, words: Words) -> Fact:
+    """From the beginning of time on, so that the month of the journey has all of it."""
+    kind = AllowanceKind[words["free"].upper()]
+    amount = money_micros(words["amount"]) if kind is AllowanceKind.MONEY else quantity_thousandths(words["amount"])
+    return AllowanceSet(at=at, id=home.order(at, None), account=home.account(words), kind=kind, amount=amount)
+
+
 def _decides(home: Household, at: int, words: Words) -> Fact:
     return QuarantineDecided(
         at=at, id=home.order(at, words.get("order")), meter=home.meter(words), reason=words["reason"],
@@ -224,6 +243,9 @@ VERBS = (
     Verb("order failed", "[METER]", _reports(Stage.FAILED)),
     Verb("forces", "[METER] open|closed until UNTIL", _forces),
     Verb("releases", "[METER]", _releases),
+    Verb("protects", "[METER] [until UNTIL]", _protects),
+    Verb("protects no more", "[METER]", _exposes),
+    Verb("allows", "[ACCOUNT] AMOUNT of electricity|water|money a month", _allows),
     Verb(
         "decides", "[METER] REASON accept|rebaseline|discard [at REGISTER] [charging QUANTITY] [order ORDER] because NOTE", _decides
     ),
