@@ -15,8 +15,10 @@ from api.models import (
     MoneyOrder,
     MoneyOutcome,
     OrderPath,
+    OutlookRead,
 )
 from api.orders import UNDECIDED, decided, money_outcome, reply
+from api.outlooks import outlook_read
 from api.problems import RefusedError
 from api.settings import ApiSettings
 from api.views import account_read, account_summary, posting_read
@@ -48,6 +50,15 @@ async def get_account(account: AccountPath, store: StoreDoor) -> AccountRead:
     """Balance, level, meters, and the open day."""
     view = await _known(store, account)
     return account_read(view, await store.meters_of(view))
+
+
+@router.get("/{account}/outlook")
+async def get_outlook(account: AccountPath, store: StoreDoor, settings: Settings) -> OutlookRead:
+    """When the money will have run down, and when the supply will be cut, if the meters go on using as they did."""
+    view = await _known(store, account)
+    documents = {name: record.document for name, record in (await store.tariffs()).items()}
+    meters, counted = await store.meters_of(view), await store.counted(view)
+    return outlook_read(view, meters, counted, await store.controls(view), documents, settings.clock())
 
 
 @router.get("/{account}/ledger")

@@ -235,6 +235,21 @@ class AccountRead(AccountSummary):
     day: AccountDay | None
 
 
+class OutlookRead(Read):
+    """An estimate from what the last days have used, at the prices of the hours and tiers to come. Null: not within sixty days.
+
+    `spendable`: what is left until the supply is cut. `runs_down_at`: when it will have been used up. `trips_at`: when the supply will be cut,
+    which no-trip windows put off.
+    """
+
+    account: str
+    currency: str
+    spendable: Money
+    runs_down_at: Time | None
+    trips_at: Time | None
+    days_left: int | None
+
+
 class PostingRead(Read):
     """One debit, one credit, one amount. `order` of what was ordered; `day` of usage and fees, `meter` of usage.
 

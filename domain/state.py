@@ -232,6 +232,12 @@ class MeterRecord(msgspec.Struct, frozen=True, kw_only=True):
     replaces: int = 0
     replaced_by: int = 0
 
+    @property
+    def assignments(self) -> tuple[Assignment, ...]:
+        """The tariff it was installed with, from the beginning, and the later ones."""
+        first = Assignment(starts_at=0, tariff=self.tariff, persons=self.persons, capacity_w=self.capacity_w)
+        return (first, *self.assigned)
+
 
 class TariffRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A published tariff. `row`: the order of publication."""

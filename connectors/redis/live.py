@@ -25,6 +25,7 @@ from domain.facts import Fact
 from domain.ids import LOG_START, EntryId, entry_id, entry_text, shard_of
 from domain.state import (
     ACCOUNT,
+    COUNTER,
     METER,
     RECORDS,
     AccountRecord,
@@ -38,6 +39,7 @@ from domain.state import (
     ShardHeader,
     TariffRecord,
 )
+from domain.words import Commodity
 
 ORDER_CLAIM_SECONDS = 92 * 86_400
 """Two days longer than the machine accepts an id (`flows/orders/answers.py`)."""
@@ -236,6 +238,21 @@ class LiveStore:
     async def tariffs(self) -> dict[str, TariffRecord]:
         """All tariffs; they are the same in every shard."""
         return await self._records("tariff_records", 0)
+
+    async def counted(self, view: AccountView) -> dict[Commodity, dict[int, int]]:
+        """Wh or litres that an account's meters of a commodity have used, by tier period (epoch minutes UTC of its begin)."""
+        found: dict[Commodity, dict[int, int]] = {}
+        for counter in view.record.counters:
+            for row in range(counter.row, counter.row + 2 * len(counter.thresholds)):
+                kept = await self._row("counters", view.shard, row, COUNTER)
+                if kept["period"] >= 0:
+                    found.setdefault(counter.commodity, {})[int(kept["period"])] = int(kept["used"])
+        return found
+
+    async def controls(self, view: AccountView) -> list[Control]:
+        """Control of those of an account's meters that have any."""
+        found = [await self._record("controls", view.shard, str(number)) for number in view.record.meters]
+        return [control for control in found if control]
 
     async def ledger(self, view: AccountView, newest: int, skip: int = 0) -> Rows:
         """Up to `newest` postings of an account (`domain.effects.POSTING`), newest first, after skipping `skip`."""

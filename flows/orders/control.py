@@ -12,8 +12,8 @@ from domain.words import Refusal, Supply
 from flows.orders.answers import Answer
 from flows.state import ShardState
 from flows.supply.commands import reconcile
-from flows.supply.hours import MINUTES_OF_DAY
 from flows.supply.load import release_cut
+from tariffs.hours import MINUTES_OF_DAY
 from tariffs.zones import zone
 
 WATTS_MAX = 10**9

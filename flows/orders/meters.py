@@ -8,7 +8,7 @@ from domain.ids import METER_NUMBER_MAX
 from domain.state import MeterRecord
 from domain.words import Refusal
 from flows.orders.answers import Answer
-from flows.orders.tariffs import assignments_of, bind, premises_rules
+from flows.orders.tariffs import bind, premises_rules
 from flows.state import ShardState
 from flows.supply.commands import reconcile
 
@@ -103,4 +103,4 @@ def enter_meter(state: ShardState, record: MeterRecord) -> None:
     state.index_meter(record.meter, row)
     if opening is not None:
         state.oldest_ms = min(state.oldest_ms or at, at)
-    bind(state, record, state.plan_row(assignments_of(record)))
+    bind(state, record, state.plan_row(record.assignments))

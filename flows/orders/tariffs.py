@@ -74,12 +74,6 @@ def premises_rules(fact: MeterInstalled | TariffAssigned) -> dict[str, bool]:
     }
 
 
-def assignments_of(record: MeterRecord) -> tuple[Assignment, ...]:
-    """A meter's assignments: the tariff it was installed with, from the beginning, and the later ones."""
-    first = Assignment(starts_at=0, tariff=record.tariff, persons=record.persons, capacity_w=record.capacity_w)
-    return (first, *record.assigned)
-
-
 def assign_tariff(state: ShardState, fact: TariffAssigned, _effects: Effects) -> Answer:
     """Price a meter by another tariff from a time on. What is already priced stays priced."""
     record, tariff = state.installed(fact.meter), state.tariff_records.get(fact.tariff)
@@ -107,7 +101,7 @@ def assign_tariff(state: ShardState, fact: TariffAssigned, _effects: Effects) ->
     assigned = tuple(sorted([*others, stage], key=lambda each: each.starts_at))
     record = msgspec.structs.replace(record, assigned=assigned)
     state.meter_records.put(fact.meter, record)
-    bind(state, record, state.plan_row(assignments_of(record)))
+    bind(state, record, state.plan_row(record.assignments))
     return None
 
 

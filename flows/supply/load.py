@@ -11,8 +11,8 @@ from domain.state import Control, LoadCut, UseWhileOff
 from domain.units import quantity_text
 from domain.words import CUT_ALARM, AlarmKind, AlarmState, Reason, Supply
 from flows.state import ShardState
-from flows.supply.hours import local_day
 from flows.supply.timers import clock
+from tariffs.hours import local_day
 
 _UNITS = ("kWh", "m³")
 

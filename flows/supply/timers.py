@@ -10,7 +10,7 @@ import msgspec
 
 from flows.readings.metering import LATEST_MS
 from flows.state import ShardState
-from flows.supply.hours import edge_after
+from tariffs.hours import edge_after
 
 
 def clock(state: ShardState, at: int) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from domain.state import Control
 from domain.words import AccountState, Reason, Supply
 from flows.state import ShardState
-from flows.supply.hours import holding
+from tariffs.hours import holding
 
 Wish = tuple[Supply, Reason]
 

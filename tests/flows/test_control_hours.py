@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.facts import ControlTerms, Window
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS
-from flows.supply.hours import edge_after, holding, local_day
+from tariffs.hours import edge_after, holding, local_day
 from tariffs.zones import zone
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

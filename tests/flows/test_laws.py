@@ -166,6 +166,12 @@ def test_the_ledger_is_numbered_chained_and_balanced(entries):
     assert all(row.amount > 0 and {int(row.debit), int(row.credit)} <= set(Ledger) for row in postings)
 
 
+def is_no_usage(row):
+    """Whether a posting is no usage's price: orders and fees, and what allowances gave back; not rests below a micro."""
+    sides = {int(row.debit), int(row.credit)}
+    return Ledger.ALLOWANCES in sides or (row.meter == 0 and Ledger.ROUNDING not in sides)
+
+
 @some
 @given(histories())
 def test_closed_and_open_windows_hold_all_that_was_charged(entries):
@@ -179,11 +185,8 @@ def test_closed_and_open_windows_hold_all_that_was_charged(entries):
     for meter, terms in zip(stored.rows["meters"], stored.rows["meter_terms"], strict=True):
         energy[int(terms["number"])] += int(meter["window_usage"])
         money += int(meter["window_cost"]) * PICOS_PER_MICRO + int(meter["window_picos"])
-    orders = [
-        row
-        for row in all_postings(effects)
-        if row.meter == 0 and Ledger.ROUNDING not in {int(row.debit), int(row.credit)}
-    ]
+        money -= int(meter["day_free"]) * PICOS_PER_MICRO + int(meter["day_free_picos"])
+    orders = [row for row in all_postings(effects) if is_no_usage(row)]
     paid = sum(int(row.amount) * (1 if row.credit == Ledger.CUSTOMER else -1) for row in orders)
     assert dict(energy) == {number: audit.priced[number] for number in energy}
     assert sum(audit.priced.values()) == sum(energy.values())

@@ -15,6 +15,7 @@ from tariffs.zones import zone
 MINUTES_OF_DAY = 1440
 HOLIDAYS = 128
 """The bit of a window's days that stands for holidays."""
+_EDGES_OF_A_WEEK = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _THURSDAY = 3
 W = TypeVar("W", bound=Window)
@@ -36,6 +37,18 @@ def holding(windows: Sequence[W], terms: ControlTerms, at: int) -> W | None:
     return next(
         (each for each in windows if any(each.days & kinds[day] and _spans(each, days[day]) for day in days)), None
     )
+
+
+def end_of_holding(terms: ControlTerms, at: int) -> int:
+    """The first instant from `at` on (ms UTC) at which no no-trip window holds; `at` itself where none does now.
+
+    At most so many edges are looked at as a week of windows has: windows that cover all of it never end, and then it is 0.
+    """
+    for _ in range(_EDGES_OF_A_WEEK):
+        if holding(terms.no_trip, terms, at) is None:
+            return at
+        at = edge_after(terms, at)
+    return 0
 
 
 def _local(at: int, zone_name: str) -> datetime:
