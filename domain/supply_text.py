@@ -95,7 +95,10 @@ _WHY: dict[Reason, Callable[[Standing], Text]] = {
         "欠费，在不跳闸时段内，时段结束时断开",
         "in arrears, in a no-trip window: cut at its end unless paid",
     ),
-    Reason.CLOSED: lambda _: ("账户未开户或已销户", "the account is closed, or not open yet"),
+    Reason.CLOSED: lambda _: (
+        "无人使用：未开户、已销户或表已拆除",
+        "nobody has it: the account is not open, or the meter is gone",
+    ),
 }
 
 
@@ -133,19 +136,13 @@ def _of_schedule(standing: Standing) -> Text | None:
     return "等待时控时段结束", "the scheduled hours to end"
 
 
-def _of_closing(standing: Standing) -> Text | None:
-    if standing.meter["reason"] != Reason.CLOSED:
+def _of_vacancy(standing: Standing) -> Text | None:
+    if not standing.wallet["cut"]:
         return None
-    return "须重新开户", "the account to be opened"
+    return "须开户", "the account to be opened again"
 
 
-_OBSTACLES: tuple[Callable[[Standing], Text | None], ...] = (
-    _of_force,
-    _of_closing,
-    _of_cut,
-    _of_arrears,
-    _of_schedule,
-)
+_OBSTACLES: tuple[Callable[[Standing], Text | None], ...] = (_of_force, _of_vacancy, _of_cut, _of_arrears, _of_schedule)
 
 
 def _of_command(command: OpenCommand) -> Text:

@@ -136,6 +136,7 @@ class Audit:
         self.position = LOG_START
         self.balances: dict[str, int] = {}
         self.rounded = 0
+        self._free: Counter[tuple[str, str]] = Counter()
         self.priced: dict[int, int] = {}
         self.classes: Counter[Metering] = Counter()
         self.outcomes: dict[str, str] = {}
@@ -250,18 +251,18 @@ class Audit:
         for piece in cost_of(meter.plan, since, until, usage).pieces:
             span = piece.start_ms, piece.end_ms, piece.moment.day
             parts[span] = parts.get(span, 0) + piece.usage
-        paid = 0
+        paid, hung = 0, (account, meter.installed.id)
         for (start, end, day), used in parts.items():
-            is_mine = allowance.begin(day)
-            commodity = AllowanceKind.ELECTRICITY + meter.installed.commodity
-            free = min(used, allowance.left) if is_mine and allowance.fact.kind == commodity else 0
+            is_energy = allowance.fact.kind == AllowanceKind.ELECTRICITY + meter.installed.commodity
+            free = min(used, allowance.left) if is_energy and allowance.begin(day) else 0
             if free:
                 allowance.left -= free
-                cost_of(meter.plan, start, end, free, counter)
+                self._free[hung] += cost_of(meter.plan, start, end, free, counter).cost_picos
             cost = cost_of(meter.plan, start, end, used - free, counter).cost_picos if used > free else 0
-            if is_mine and allowance.fact.kind == AllowanceKind.MONEY and cost > 0:
+            if allowance.fact.kind == AllowanceKind.MONEY and cost >= 0 and allowance.begin(day):
                 given = min(cost, allowance.left)
                 allowance.left, cost = allowance.left - given, cost - given
+                self._free[hung] += given
             paid += cost
         return paid
 
@@ -511,8 +512,7 @@ class Audit:
                     return Refusal.NOTE_MISSING
             elif fact.settlement != (Settlement.PAY_UP if self.balances[fact.account] < 0 else Settlement.REFUND):
                 return Refusal.BALANCE_NOT_SETTLED
-            self.rounded += self.balances[fact.account] % PICOS_PER_MICRO
-            self.balances[fact.account] = 0
+            self._round(fact.account)
             self._recharges = {key: each for key, each in self._recharges.items() if each.account != fact.account}
         if not goes_on:
             self._prepared.discard(fact.account)
@@ -552,6 +552,13 @@ class Audit:
         self._meters[number] = meter
         self._plan(meter)
         self.priced.setdefault(number, 0)
+
+    def _round(self, account: str) -> None:
+        """What no posting can say: the part of a micro in the wallet, and those of what was free on each of its meters."""
+        unsaid = [hung for hung in self._free if hung[0] == account]
+        self.rounded += self.balances[account] % PICOS_PER_MICRO
+        self.rounded -= sum(self._free.pop(hung) % PICOS_PER_MICRO for hung in unsaid)
+        self.balances[account] = 0
 
     def _remove(self, fact: MeterRemoved) -> Refusal | None:
         if fact.meter not in self._meters:

@@ -135,12 +135,14 @@ def _said(alarm) -> tuple:
 @some
 @given(histories())
 def test_every_order_moves_money_once(entries):
-    """Law 5: an id is posted at most once against each ledger account, however often it is repeated or contradicted."""
+    """Law 5: an id is posted at most once against each ledger account, a fee's once for each period, however often it is repeated or contradicted."""
     _, effects = lived(entries)
 
     postings = all_postings(effects)
     orders = Counter(
-        (int(row.order_high), int(row.order_low), int(row.debit), int(row.credit)) for row in postings if row.order_high
+        (int(row.order_high), int(row.order_low), int(row.debit), int(row.credit), int(row.day))
+        for row in postings
+        if row.order_high
     )
     assert all(count == 1 for count in orders.values())
 

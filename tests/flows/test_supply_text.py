@@ -4,8 +4,9 @@ import pytest
 from test_control import draws, hours, protects, sets, tripped, waiting_for_button
 from test_machine import EIGHT, OFF, ON, Home, at
 
+from domain.facts import AccountClosed
 from domain.supply_text import Standing, must_clear, why
-from domain.words import Reason, Supply
+from domain.words import Reason, Settlement, Supply
 
 NOT_YET = "no money has moved yet, so the supply is left alone"
 
@@ -142,3 +143,16 @@ def test_every_reason_has_words(reason):
     home.state.meters.rows[0].reason = reason
 
     assert says(home)[0]
+
+
+def test_an_empty_room_says_so():
+    """After the tenant has gone the reason is that nobody has the room; what is cut comes back when somebody has."""
+    home = paid()
+    home.tell(
+        AccountClosed(at=at("08:10"), id=home.id(EIGHT), account="room-201", settlement=Settlement.REFUND, cut=True)
+    )
+
+    reason, clear = says(home)
+
+    assert reason == "nobody has it: the account is not open, or the meter is gone"
+    assert clear[0] == "the account to be opened again"
