@@ -273,6 +273,15 @@ def test_restores_are_counted_by_the_local_day_and_then_a_person_must_come():
     assert again == ["load_limit cleared"]
 
 
+def test_a_restore_after_midnight_counts_for_the_new_day():
+    """Cut at 23:58 and back at four past midnight: of Sunday's two restores one is used, and nothing of Saturday's counts."""
+    home = supplied(power_limit_w=2_000, restores=2)
+
+    told = [overloads(home, clock, days) for clock, days in (("10:00", 0), ("23:58", 0), ("10:00", 1), ("12:00", 1))]
+
+    assert told == [["load_limit cleared"]] * 3 + [[]]
+
+
 def test_the_next_day_has_restores_of_its_own():
     """Once a day: used on Saturday, and there again on Sunday."""
     home = supplied(power_limit_w=2_000, restores=1)
@@ -355,6 +364,15 @@ def test_the_first_power_that_is_known_is_no_step():
     assert [kinds(each) for each in effects] == [[], [], []]
 
 
+@pytest.mark.parametrize(("watts", "said"), [(1_899, True), (1_900, False), (2_100, False), (2_101, True)])
+def test_a_tolerated_range_holds_from_end_to_end(watts, said):
+    """Both ends are let pass; a watt less or more is as malignant as it was."""
+    home = supplied(malignant_step_w=1_800, tolerated=(StepRange(low_w=1_900, high_w=2_100),))
+    draws(home, "09:00", 0)
+
+    assert bool(draws(home, "09:01", watts).alarms) is said
+
+
 def test_a_tolerated_step_may_still_pass_the_limit():
     """The air conditioner is tolerated; together with the rest it is too much all the same."""
     home = supplied(malignant_step_w=1_800, tolerated=(StepRange(low_w=0, high_w=9_000),), power_limit_w=2_000)
@@ -377,7 +395,10 @@ def test_use_while_tripped_is_said_once_and_cleared_when_it_stops():
     """What came with the first reading may be from before the cut; the second is said, with the amount, and so is its end."""
     home = tripped()
 
-    told = [home.reads(at(f"09:{minute}"), 105_000 + 100 * minute, OFF) for minute in (15, 30, 45)]
+    told = []
+    for minute in (15, 30, 45):
+        told.append(home.reads(at(f"09:{minute}"), 105_000 + 100 * minute, OFF))
+        home.ticks(at(f"09:{minute + 1}"))
     home.reads(at("09:50"), 109_500, OFF)
     stopped = home.ticks(at("09:51"))
 
