@@ -1,7 +1,7 @@
 """Load: supplies that are cut for too much power or for a malignant step of it, and meters that count while they are off.
 
 A cut lasts until its time is over, at most so many times a local day, and then until a person releases it. Nothing is cut
-that a person forces or protects, nor what is wanted off anyhow.
+that a person forces or protects, nor what is wanted off anyhow or of nobody.
 """
 
 import msgspec
@@ -35,7 +35,8 @@ def _cut(state: ShardState, row: int, reason: Reason, watts: int, allowed_w: int
     control = state.controls[number]
     terms = control.terms
     assert terms is not None, "only terms have the kernel note a load"
-    if control.protection or number in state.forced or state.meters.rows[row].wanted == Supply.OFF:
+    meter = state.meters.rows[row]
+    if control.protection or number in state.forced or meter.wanted == Supply.OFF or meter.reason == Reason.CLOSED:
         return False
     today = local_day(now, terms.zone)
     done = control.cut.restores if control.cut and control.cut.day == today else 0

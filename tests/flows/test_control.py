@@ -5,6 +5,7 @@ import pytest
 from test_machine import EIGHT, OFF, ON, Home, at, commands, in_arrears, kinds
 
 from domain.facts import (
+    AccountClosed,
     ControlTerms,
     ControlTermsSet,
     LoadReleased,
@@ -15,7 +16,7 @@ from domain.facts import (
     Window,
 )
 from domain.units import HOUR_MS, MINUTE_MS
-from domain.words import Reason, Stage, Supply
+from domain.words import Reason, Settlement, Stage, Supply
 from flows.supply.commands import COMMAND_LIFE_MS
 
 EVERY_DAY, WEEKEND, HOLIDAY = 0b1111111, 0b1100000, 0b10000000
@@ -32,6 +33,21 @@ def sets(home: Home, when: int = EIGHT, meter: int = 1, **terms):
 def protects(home: Home, when: int, *, protected: bool = True, until: int = 0):
     """A person protects the supply, or no longer."""
     return home.tell(ProtectionOrdered(at=when, id=home.id(when), meter=1, protected=protected, until=until))
+
+
+def closes(home: Home, when: int, *, cut: bool = False):
+    """The tenant goes, and whatever is left is given up."""
+    return home.tell(
+        AccountClosed(
+            at=when,
+            id=home.id(when),
+            account="room-201",
+            settlement=Settlement.WRITE_OFF,
+            reason="moved",
+            operator="li",
+            cut=cut,
+        )
+    )
 
 
 def releases(home: Home, when: int):
@@ -293,14 +309,16 @@ def test_the_next_day_has_restores_of_its_own():
     ]
 
 
-@pytest.mark.parametrize("spared", ["forced", "protected", "off anyhow"])
-def test_nothing_is_cut_for_its_load_that_is_forced_or_protected_or_off_anyhow(spared):
+@pytest.mark.parametrize("spared", ["forced", "protected", "off anyhow", "of nobody"])
+def test_nothing_is_cut_for_its_load_that_is_spared(spared):
     """The load is the person's own wish, or will be gone at once: no cut, no alarm, no restore used up."""
     home = supplied(power_limit_w=2_000)
     if spared == "forced":
         home.forces(at("08:30"), Supply.ON, until=at("20:00"))
     elif spared == "protected":
         protects(home, at("08:30"))
+    elif spared == "of nobody":
+        closes(home, at("08:30"))
     else:
         home.forces(at("08:30"), Supply.OFF, until=at("08:59"))
 
