@@ -12,6 +12,8 @@ HERE = Path(__file__).parent
 JOURNEYS = sorted(HERE.glob("*.txt"))
 README = (HERE / "README.md").read_text(encoding="utf-8")
 HEAD = "in Asia/Shanghai\n2025-12-06\n"
+WATCHES = "line 3: '08:00 watches meter 1 with offline_ms 30'"
+CONTROLS = "line 3: '08:00 controls meter 1 with"
 OPENED = HEAD + (
     "08:00 publishes one-yuan\n08:00 opens room-201\n08:00 installs meter 1 at 100.000 tariff one-yuan\n08:00 tops up 5.00\n"
 )
@@ -32,15 +34,37 @@ def test_a_journey_goes_as_it_is_written(journey):
             "08:00 tops up five",
             "line 3: 'tops up five': expected `tops up [ACCOUNT] AMOUNT [by CHANNEL] [order ORDER]`",
         ),
-        ("08:00 wins 5.00", "line 3: 'wins 5.00' begins with no verb that is known: expected one of adjusts, allows"),
+        (
+            "08:00 wins 5.00",
+            "line 3: 'wins 5.00' begins with no verb that is known: expected one of activates, adjusts",
+        ),
         ("8:00 tops up 5.00", "line 3: '8:00 tops up 5.00': expected a time, a verb"),
         ("25:00 tops up 5.00", "line 3: '25:00' is no time of the day"),
         ("08:00 second tops up 5.00", "line 3: 2025-12-06 has 08:00 only once"),
         ("08:00 tops up 5.00 ->", "line 3: nothing after `->`"),
-        ("08:00 tops up 5.00 -> wealth", "line 3: 'wealth': expected one of alarm, balance"),
+        ("08:00 tops up 5.00 -> wealth", "line 3: 'wealth': expected one of account, alarm"),
         ("08:00 tops up 5.00", "line 3: '08:00 tops up 5.00': no account yet"),
         ("08:00 publishes gold", "line 3: '08:00 publishes gold': no tariff 'gold': expected one of"),
         ("08:00 opens room-1 with colour red", "line 3: '08:00 opens room-1 with colour red': 'colour' is no term"),
+        (
+            "08:00 opens room-1 with low much",
+            "line 3: '08:00 opens room-1 with low much': low 'much': amount 'much' is not",
+        ),
+        ("08:00 updates room-9 with low 1.00", "line 3: '08:00 updates room-9 with low 1.00': no account 'room-9'"),
+        ("08:00 reads 5.000", "line 3: '08:00 reads 5.000': no meter yet"),
+        ("08:00 watches meter 1 with offline_ms 30", f"{WATCHES}: offline_ms '30': expected hours and minutes"),
+        (
+            "08:00 controls meter 1 with no_trip always",
+            f"{CONTROLS} no_trip always': no_trip 'always': expected days and",
+        ),
+        (
+            "08:00 controls meter 1 with no_trip sun-mon/1:00-2:00",
+            f"{CONTROLS} no_trip sun-mon/1:00-2:00': no_trip 'sun-mon/1:00-2:00': expected days such as",
+        ),
+        (
+            "08:00 controls meter 1 with schedule off/mon/1:00-2:00",
+            f"{CONTROLS} schedule off/mon/1:00-2:00': schedule 'off/mon/1:00-2:00': expected what is scheduled",
+        ),
         ("2025-02-30", "line 3: '2025-02-30' is not in the calendar"),
         ("in Atlantis", "line 3: 'Atlantis' is no time zone"),
     ],
