@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 from expectations import SEEN
-from language import parse, play
+from language import live, parse, play
 from times import JourneyError
 from verbs import VERBS
+
+from domain.facts import RECORDS, ReadingBlock
+from domain.words import AlarmKind
 
 HERE = Path(__file__).parent
 JOURNEYS = sorted(HERE.glob("*.txt"))
@@ -114,6 +117,24 @@ def test_what_is_not_as_expected_is_said(line, seen):
     (difference,) = play(OPENED + line)
 
     assert difference == f"line 7: {line}\n    seen: {seen}"
+
+
+def test_every_word_of_the_language_is_used():
+    """No verb and no expectation is there for nothing: each has a journey that shows it."""
+    lines = [line for journey in JOURNEYS for line in parse(journey.read_text(encoding="utf-8"))[1]]
+
+    assert {line.verb.form for line in lines} == {verb.form for verb in VERBS}
+    assert {each.split(" ")[0] for line in lines for each in line.expected} == {*SEEN, "nothing"}
+
+
+def test_every_kind_of_fact_and_alarm_is_lived_through():
+    """Whatever the machine can be told, and whatever it can be alarmed about, happens to some household."""
+    found = [found for journey in JOURNEYS for _, found in live(journey.read_text(encoding="utf-8"))]
+
+    facts = {type(each.fact) for each in found}
+    alarms = {alarm.kind for each in found for alarm in each.effects.alarms}
+    assert facts == {*RECORDS, ReadingBlock}
+    assert alarms == set(AlarmKind)
 
 
 def test_the_language_is_written_down():
