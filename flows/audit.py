@@ -660,8 +660,6 @@ class Audit:
             return Refusal.UNKNOWN_ORDER
         if key in self._reversed:
             return Refusal.ALREADY_REVERSED
-        if fact.account in self._closed:
-            return Refusal.ACCOUNT_CLOSED
         self._reversed.add(key)
         self.balances[fact.account] -= recharge.amount_micros * PICOS_PER_MICRO
         return None

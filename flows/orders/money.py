@@ -105,8 +105,6 @@ def reverse(state: ShardState, fact: ReversalOrdered, effects: Effects) -> Answe
         )
     if kept.reversed_by:
         return Refusal.ALREADY_REVERSED, f"by order {kept.reversed_by}"
-    if is_closed(state, record):
-        return Refusal.ACCOUNT_CLOSED
     state.outcomes.put(key, msgspec.structs.replace(kept, reversed_by=fact.id))
     amount = kept.outcome.amount_micros
     _move(state, record, fact, -amount, cash(kept.channel), effects, kept.posting)

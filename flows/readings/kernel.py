@@ -15,7 +15,7 @@ from domain.words import Metering, Status, Supply
 from flows.readings.allowances import MONEY, free_money, free_usage, give_back
 from flows.readings.compiled import Ints, Row, allocating, compiled
 from flows.readings.levels import judge, repeat_is_due
-from flows.readings.metering import advance_of, classify, is_quarantined, row_of
+from flows.readings.metering import advance_of, classify, is_quarantined, most_countable, row_of
 from flows.readings.output import (
     EVENT,
     LEVEL,
@@ -137,10 +137,13 @@ def note_load(meter: Row, term: Row, power: Ints, i: int, row: int, time: int, o
 
 
 @compiled
-def note_use(meter: Row, usage: int, row: int, time: int, output: Output) -> None:
-    """Note use of a meter whose supply was off, and was to be, when it was last seen."""
-    if meter.seen == OFF and meter.wanted == OFF:
-        add_event(output, USED, row, 0, 0, time, usage)
+def note_use(meter: Row, term: Row, register: int, row: int, time: int, output: Output) -> None:
+    """Note what a meter has counted, whoever pays for it, although its supply was off, and was to be, when it was last seen."""
+    if meter.time < 0 or meter.seen != OFF or meter.wanted != OFF:
+        return
+    counted = advance_of(meter, term, register)
+    if 0 < counted <= most_countable(term, time - meter.time):
+        add_event(output, USED, row, 0, 0, time, counted * term.ratio)
 
 
 @compiled
@@ -223,11 +226,11 @@ def settle_reading(
             tables.dirty_counters[counter] = 1
         output.totals[term.commodity] += usage
         meter.total += usage
-        note_use(meter, usage, row, time, output)
         tables.dirty_accounts[term.account] = 1
         before = account.level
         if judge(account, terms, time):
             add_event(output, LEVEL, term.account, before, account.level, time, account.balance)
+    note_use(meter, term, block.register[i], row, time, output)
     if meter.held:
         meter.held = 0
         meter.suspect = -1

@@ -424,6 +424,30 @@ def test_use_while_tripped_is_said_once_and_cleared_when_it_stops():
     assert (told[1].alarms[0].reason, kinds(stopped)) == ("3.000 kWh", ["use_while_tripped cleared"])
 
 
+@pytest.mark.parametrize(
+    ("cut", "registers", "said"),
+    [
+        (True, (100_100, 100_200), True),
+        (True, (100_100, 100_100), False),
+        (True, (100_100, 900_000), False),
+        (True, (100_100, 50_000), False),
+        (False, (100_100, 100_200), False),
+    ],
+    ids=["counts on", "stands still", "another meter, higher", "another meter, lower", "was not cut"],
+)
+def test_use_in_an_empty_room_that_was_cut_is_said(cut, registers, said):
+    """Nobody pays for it, so somebody has to be told; a meter that was changed meanwhile is no use."""
+    home = supplied()
+    closes(home, at("09:00"), cut=cut)
+    home.reads(at("09:01"), 100_000, OFF)
+    home.reads(at("09:15"), registers[0], OFF)
+
+    effects = home.reads(at("09:30"), registers[1], OFF)
+
+    assert kinds(effects) == ["use_while_tripped raised"] * said
+    assert home.balance == "0.00"
+
+
 def test_a_supply_that_comes_back_ends_the_use_while_tripped():
     """The tenant pays: what is counted from now on is paid for."""
     home = tripped()

@@ -337,7 +337,7 @@ def test_a_closed_room_can_be_cut():
 
 
 def test_a_closed_account_moves_no_money():
-    """Recharges, refunds, adjustments and reversals wait until somebody has the room."""
+    """Recharges, refunds and adjustments wait until somebody has the room; what was paid before is settled for good."""
     home = Home()
     order = home.id(EIGHT)
     home.pays(EIGHT, 10, order)
@@ -354,6 +354,7 @@ def test_a_closed_account_moves_no_money():
     ]
 
     assert answers == ["account_closed"] * 5
+    assert refusal(told(home, ReversalOrdered, late, order=order)) == "unknown_order"
     assert home.balance == "0.00"
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from domain.effects import Effects
+from domain.facts import Fact
 from domain.units import money_text, quantity_text
-from domain.words import QUARANTINED, AlarmState, Ledger, Metering, Reason, Stage, Supply
+from domain.words import QUARANTINED, AccountState, AlarmState, Ledger, Metering, Reason, Stage, Supply
 from flows.state import ShardState
 
 _RELAY = {Supply.OFF: "open", Supply.ON: "closed", Supply.UNKNOWN: "unknown"}
@@ -28,8 +29,9 @@ _IGNORED = {Metering.LATE, Metering.DUPLICATE}
 
 @dataclass(frozen=True)
 class Found:
-    """What a line has caused, and the balances before and after it."""
+    """What a line has told the machine and caused, and the balances before and after it."""
 
+    fact: Fact
     state: ShardState
     effects: Effects
     before: list[tuple[int, int]]
@@ -112,6 +114,22 @@ def _relays(found: Found) -> Iterator[str]:
             yield f"relay {_RELAY[Supply(int(meter.seen))]}"
 
 
+def _accounts(found: Found) -> Iterator[str]:
+    for row, account in enumerate(found.state.account_ids):
+        state = AccountState(int(found.state.accounts.rows[row].state)).name.lower()
+        yield f"account {state} of {account}"
+        if row == 0:
+            yield f"account {state}"
+
+
+def _tenants(found: Found) -> Iterator[str]:
+    for account in found.state.account_ids:
+        tenant = found.state.account_records[account].name
+        yield f"tenant {tenant} of {account}"
+        if account == found.state.account_ids[0]:
+            yield f"tenant {tenant}"
+
+
 def _refusals(found: Found) -> Iterator[str]:
     return (f"refused {outcome.refusal}" for outcome in found.effects.outcomes if outcome.refusal)
 
@@ -130,10 +148,12 @@ SEEN: dict[str, Kind] = {
     "refused": Kind("refused REFUSAL", _refusals),
     "posts": Kind("posts AMOUNT DEBIT/CREDIT", _postings),
     "hours": Kind("hours COUNT x QUANTITY", _usage),
-    "takes": Kind("takes first|normal|rollover", _classes("takes")),
+    "takes": Kind("takes first|normal|rollover|vacant", _classes("takes")),
     "ignored": Kind("ignored late|duplicate", _classes("ignored")),
     "held": Kind("held CLASS", _classes("held")),
-    "wants": Kind("wants open|closed for REASON [at METER]", _wants, complete=False),
+    "wants": Kind("wants open|closed|unknown for REASON [at METER]", _wants, complete=False),
+    "account": Kind("account open|prepared|closed [of ACCOUNT]", _accounts, complete=False),
+    "tenant": Kind("tenant NAME [of ACCOUNT]", _tenants, complete=False),
     "relay": Kind("relay open|closed|unknown [at METER]", _relays, complete=False),
 }
 ALWAYS = {"alarm", "clears", "repeats", "orders", "withdraws", "failed", "expired", "refused"}

@@ -35,8 +35,9 @@ class Household:
         """Tell the machine one fact, and say what it did."""
         before = self.balances()
         self.entries += 1
-        self.state, (effects,) = fold(self.state, [((self.entries, 0), fact(self, at, words))])
-        return Found(self.state, effects, before, self.balances())
+        told = fact(self, at, words)
+        self.state, (effects,) = fold(self.state, [((self.entries, 0), told)])
+        return Found(told, self.state, effects, before, self.balances())
 
     def balances(self) -> list[tuple[int, int]]:
         """Micros and picos of all accounts."""

@@ -17,9 +17,10 @@ from datetime import date
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from expectations import ALWAYS, SEEN, Found
+from forms import Verb
 from household import Household
 from times import JourneyError, instant
-from verbs import VERBS, Verb
+from verbs import VERBS
 
 _ZONE = re.compile(r"in (?P<zone>\S+)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -114,8 +115,8 @@ def _verb(said: str) -> tuple[Verb, dict[str, str]]:
     raise JourneyError(f"{said!r} begins with no verb that is known: expected one of {names}")
 
 
-def play(text: str) -> Iterator[str]:
-    """Live through a journey; every line that does not see what it expects is said, with what it saw. Raises JourneyError."""
+def live(text: str) -> Iterator[tuple[Line, Found]]:
+    """Live through a journey, line by line. Raises JourneyError."""
     zone, lines = parse(text)
     household = Household(zone)
     for line in lines:
@@ -123,6 +124,12 @@ def play(text: str) -> Iterator[str]:
             found = household.live(line.at, line.verb.fact, line.words)
         except JourneyError as error:
             raise JourneyError(f"line {line.number}: {line.text!r}: {error}") from None
+        yield line, found
+
+
+def play(text: str) -> Iterator[str]:
+    """Every line of a journey that does not see what it expects, with what it saw. Raises JourneyError."""
+    for line, found in live(text):
         yield from differences(line, found)
 
 

@@ -1,0 +1,84 @@
+"""Verbs of time and metering: what meters say, what persons say about it, and what is watched."""
+
+from collections.abc import Callable
+
+import numpy as np
+from forms import Verb, Words, duration, minute, pairs
+from household import Household
+
+from domain.facts import (
+    Fact,
+    MeterWatchSet,
+    QuarantineDecided,
+    ReadingBlock,
+    ReadingCorrected,
+    ReadingRefused,
+    Ticked,
+    WatchTerms,
+)
+from domain.units import quantity_thousandths
+from domain.words import Decision, Status
+
+_SEEN = {"open": Status.SUPPLY_KNOWN, "closed": Status.SUPPLY_KNOWN | Status.SUPPLY_ON}
+_WATCH_TERMS: dict[str, Callable[[str], int]] = {
+    **dict.fromkeys(("day_usage", "month_usage", "night_usage"), quantity_thousandths),
+    **dict.fromkeys(("offline_ms", "stuck_ms", "repeat_ms"), duration),
+    **dict.fromkeys(("stuck_w", "reverse_w", "repeat_max"), int),
+    **dict.fromkeys(("night_from", "night_until"), minute),
+}
+
+
+def _reads(home: Household, at: int, words: Words) -> Fact:
+    when = home.instant(at, words["time"]) if "time" in words else at
+    columns = [
+        np.array([value], np.int64) for value in (home.meter(words), when, quantity_thousandths(words["register"]))
+    ]
+    power = np.array([int(words["power"])], np.int64) if "power" in words else None
+    status = np.array([_SEEN[words["relay"]]], np.int64) if "relay" in words else None
+    return ReadingBlock(*columns, power=power, status=status)
+
+
+def _hears(home: Household, at: int, words: Words) -> Fact:
+    return ReadingRefused(
+        at=at, source="journey", line=1, text="", reason=words["reason"], meter=home.meter(words),
+        usage=quantity_thousandths(words.get("quantity", "0")),
+    )  # fmt: skip
+
+
+def _ticks(_home: Household, at: int, _words: Words) -> Fact:
+    return Ticked(at=at)
+
+
+def _decides(home: Household, at: int, words: Words) -> Fact:
+    return QuarantineDecided(
+        at=at, id=home.order(at, words.get("order")), meter=home.meter(words), reason=words["reason"],
+        decision=Decision(words["decision"]), note=words["note"], usage=quantity_thousandths(words.get("quantity", "0")),
+        register=quantity_thousandths(words["register"]) if "register" in words else None,
+    )  # fmt: skip
+
+
+def _corrects(home: Household, at: int, words: Words) -> Fact:
+    return ReadingCorrected(
+        at=at, id=home.order(at, words.get("order")), meter=home.meter(words), from_ms=home.instant(at, words["time"]),
+        until_ms=home.instant(at, words["until"]), usage_delta=quantity_thousandths(words["quantity"]), note=words["note"],
+        register=quantity_thousandths(words["register"]) if "register" in words else None,
+    )  # fmt: skip
+
+
+def _watches(home: Household, at: int, words: Words) -> Fact:
+    """Alarms are not repeated unless the line says so."""
+    terms = WatchTerms(**{"repeat_max": 0, **dict(pairs(words.get("terms", ""), _WATCH_TERMS))})
+    return MeterWatchSet(at=at, id=home.order(at, None), meter=home.meter(words), terms=terms)
+
+
+METERING = (
+    Verb("ticks", "", _ticks),
+    Verb("reads", "[METER] REGISTER [of TIME] [with POWER W] [relay open|closed]", _reads),
+    Verb("hears nonsense", "[METER] as REASON [stating QUANTITY]", _hears),
+    Verb(
+        "decides", "[METER] REASON accept|rebaseline|discard [at REGISTER] [charging QUANTITY] [order ORDER] because NOTE", _decides
+    ),
+    Verb("corrects", "[METER] TIME to UNTIL by QUANTITY [register REGISTER] [order ORDER] because NOTE", _corrects),
+    Verb("watches", "[METER] with TERMS", _watches),
+    Verb("watches no more", "[METER]", _watches),
+)  # fmt: skip
