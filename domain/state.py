@@ -176,7 +176,8 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `opening`: digest of what the account was first opened with. `former`: meters that it once had. `tenant_since`: ms UTC of the
     last opening or transfer. `closed_at`: 0 while it is not closed. `settled_posting`: number of the shard's last posting when the
-    account was last settled; what was posted before belongs to a tenant who has gone.
+    account was last settled; what was posted before belongs to a tenant who has gone. `pays_since`: ms UTC of the last settlement or
+    opening with one action; what was used before is not the present tenant's.
     """
 
     row: int
@@ -193,6 +194,7 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     tenant_since: int = 0
     closed_at: int = 0
     settled_posting: int = 0
+    pays_since: int = 0
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):

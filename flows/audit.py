@@ -157,6 +157,7 @@ class Audit:
         self._allowances: dict[str, _Allowance] = {}
         self._cases = Cases()
         self._recharges: dict[bytes, RechargeOrdered] = {}
+        self._pays_since: dict[str, int] = {}
         self._reversed: set[bytes] = set()
         self._items: dict[tuple[str, str], tuple[ChargeItemSet, int]] = {}
 
@@ -317,7 +318,9 @@ class Audit:
             return Refusal.NOTE_MISSING
         if self._is_beyond(meter):
             return Refusal.AMOUNT_TOO_LARGE
-        if fact.usage_delta and self._may_be_free(meter):
+        if fact.usage_delta and (
+            fact.from_ms < self._pays_since.get(meter.installed.account, 0) or self._may_be_free(meter)
+        ):
             return Refusal.DECISION_NOT_POSSIBLE
         installed, span = meter.installed, (fact.from_ms, fact.until_ms)
         counter = self._counters[installed.account, installed.commodity, meter.counter]
@@ -487,6 +490,7 @@ class Audit:
             return Refusal.ACCOUNT_OPEN
         self._prepared.discard(fact.account)
         self._closed.discard(fact.account)
+        self._pays_since[fact.account] = fact.at
         return None
 
     def _update(self, fact: AccountUpdated) -> Refusal | None:
@@ -513,6 +517,7 @@ class Audit:
             elif fact.settlement != (Settlement.PAY_UP if self.balances[fact.account] < 0 else Settlement.REFUND):
                 return Refusal.BALANCE_NOT_SETTLED
             self._round(fact.account)
+            self._pays_since[fact.account] = fact.at
             self._recharges = {key: each for key, each in self._recharges.items() if each.account != fact.account}
         if not goes_on:
             self._prepared.discard(fact.account)

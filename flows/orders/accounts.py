@@ -90,7 +90,7 @@ def activate_account(state: ShardState, fact: AccountActivated, effects: Effects
     account.state, account.cut = AccountState.OPEN, 0
     state.accounts.dirty[record.row] = 1
     name = record.name if fact.name is None else fact.name
-    record = msgspec.structs.replace(record, name=name, tenant_since=fact.at, closed_at=0)
+    record = msgspec.structs.replace(record, name=name, tenant_since=fact.at, pays_since=fact.at, closed_at=0)
     state.account_records.put(fact.account, record)
     reconcile_meters(state, record, fact.at, effects)
     return None

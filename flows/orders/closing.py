@@ -104,7 +104,7 @@ def _settle(state: ShardState, record: AccountRecord, fact: Leaving, effects: Ef
     charge(account, balance, int(account.balance_picos))
     account.level, account.repeats, account.tripped, account.settled, account.alarmed_at = 0, 0, 0, 0, 0
     state.accounts.dirty[record.row] = 1
-    settled = msgspec.structs.replace(record, settled_posting=state.header.posting_sequence)
+    settled = msgspec.structs.replace(record, settled_posting=state.header.posting_sequence, pays_since=fact.at)
     state.account_records.put(record.account, settled)
     effects.alarms.extend(level_alarms(record, level, 0, 0, fact.at))
     return balance

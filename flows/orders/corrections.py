@@ -38,6 +38,10 @@ def correct_reading(state: ShardState, fact: ReadingCorrected, effects: Effects)
         return Refusal.NOTE_MISSING
     if is_beyond(state, record):
         return Refusal.AMOUNT_TOO_LARGE
+    if fact.usage_delta and fact.from_ms < state.account_records[record.account].pays_since:
+        return Refusal.DECISION_NOT_POSSIBLE, (
+            "the tenant of that time, if there was one, has gone with a settled balance, and another one's is not touched for it"
+        )
     if fact.usage_delta and _may_be_free(state, record):
         return Refusal.DECISION_NOT_POSSIBLE, (
             "the account has an allowance, and nobody can tell what of this was free: put the money right by an adjustment"

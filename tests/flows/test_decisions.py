@@ -5,9 +5,17 @@ import pytest
 from histories import all_postings, flat, readings, stepped, time_of_use
 from test_machine import EIGHT, YUAN, Home, alarms, at, classes, kinds, usage_rows
 
-from domain.facts import AllowanceSet, QuarantineDecided, ReadingCorrected, ReadingRefused
+from domain.facts import (
+    AccountActivated,
+    AccountClosed,
+    AccountTransferred,
+    AllowanceSet,
+    QuarantineDecided,
+    ReadingCorrected,
+    ReadingRefused,
+)
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS, MONEY_MAX_MICROS, PICOS_PER_MICRO
-from domain.words import AllowanceKind, Decision, Ledger, Metering, Refusal, Status
+from domain.words import AllowanceKind, Decision, Ledger, Metering, Refusal, Settlement, Status
 
 ACCEPT, REBASELINE, DISCARD = Decision.ACCEPT, Decision.REBASELINE, Decision.DISCARD
 LADDER = stepped(
@@ -403,6 +411,50 @@ def test_a_correction_may_give_the_supply_back():
 
     assert [command.wanted.name for command in effects.commands] == ["ON"]
     assert home.balance == "40.00"
+
+
+def leaves(home, when, kind, **said):
+    """Something of a tenancy happens to room-201."""
+    home.tell(kind(at=when, id=home.id(when), account="room-201", **said))
+
+
+@pytest.mark.parametrize(
+    ("settlement", "since", "refusal"),
+    [
+        (Settlement.REFUND, "08:00", "decision_not_possible"),
+        (Settlement.REFUND, "09:29", "decision_not_possible"),
+        (Settlement.REFUND, "09:30", ""),
+        (Settlement.CARRY, "08:00", ""),
+    ],
+)
+def test_what_another_tenant_used_is_not_corrected(settlement, since, refusal):
+    """The next tenant gets back nothing that was the last one's, unless the balance was carried over."""
+    home = home_with(110_000)
+    leaves(home, at("09:30"), AccountTransferred, settlement=settlement, name="李")
+    home.reads(at("10:00"), 112_000)
+    before = home.balance
+
+    effects = corrects(home, at("10:10"), at(since), at("10:00"), -1_000)
+
+    assert effects.outcomes[0].refusal == refusal
+    assert (home.balance == before) is bool(refusal)
+
+
+def test_what_nobody_used_is_not_corrected():
+    """What was counted in an empty room is not charged to the next tenant afterwards; the register may still be put right."""
+    home = home_with(110_000)
+    leaves(home, at("09:30"), AccountClosed, settlement=Settlement.REFUND)
+    home.reads(at("10:00"), 120_000)
+    leaves(home, at("10:00"), AccountActivated)
+    home.reads(at("11:00"), 121_000)
+
+    answers = [
+        corrects(home, at("11:01"), at("09:45"), at("10:30"), 5_000),
+        corrects(home, at("11:02"), 0, 0, 0, register=5),
+    ]
+
+    assert [each.outcomes[0].refusal for each in answers] == ["decision_not_possible", ""]
+    assert home.balance == "-1.00"
 
 
 @pytest.mark.parametrize(
