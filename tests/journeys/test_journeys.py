@@ -7,9 +7,12 @@ from expectations import SEEN
 from language import live, parse, play
 from times import JourneyError
 from verbs import VERBS
+from verbs_life import ACCOUNT_TERMS, METER_TERMS
+from verbs_metering import WATCH_TERMS
+from verbs_supply import CONTROL_TERMS
 
 from domain.facts import RECORDS, ReadingBlock
-from domain.words import AlarmKind
+from domain.words import AlarmKind, Metering, Reason
 
 HERE = Path(__file__).parent
 JOURNEYS = sorted(HERE.glob("*.txt"))
@@ -124,17 +127,23 @@ def test_every_word_of_the_language_is_used():
     lines = [line for journey in JOURNEYS for line in parse(journey.read_text(encoding="utf-8"))[1]]
 
     assert {line.verb.form for line in lines} == {verb.form for verb in VERBS}
-    assert {each.split(" ")[0] for line in lines for each in line.expected} == {*SEEN, "nothing"}
+    expected = [each.split(" ") for line in lines for each in line.expected]
+    assert {words[0] for words in expected} == {*SEEN, "nothing"}
+    assert {words[3] for words in expected if words[0] == "wants"} == {reason.name.lower() for reason in Reason}
 
 
-def test_every_kind_of_fact_and_alarm_is_lived_through():
-    """Whatever the machine can be told, and whatever it can be alarmed about, happens to some household."""
+def test_every_kind_of_fact_alarm_and_reading_is_lived_through():
+    """Whatever the machine can be told, whatever it can be alarmed about, and every class of reading happens to some household."""
     found = [found for journey in JOURNEYS for _, found in live(journey.read_text(encoding="utf-8"))]
 
     facts = {type(each.fact) for each in found}
+    classes = {
+        Metering(int(number)) for each in found if each.effects.classes is not None for number in each.effects.classes
+    }
     alarms = {alarm.kind for each in found for alarm in each.effects.alarms}
     assert facts == {*RECORDS, ReadingBlock}
     assert alarms == set(AlarmKind)
+    assert classes == set(Metering) - {Metering.UNREADABLE}, "what is unreadable is no reading"
 
 
 def test_the_language_is_written_down():
@@ -145,3 +154,9 @@ def test_the_language_is_written_down():
         row.split("|")[1].strip().strip("`") for row in README.replace("\\|", "/").splitlines() if row.startswith("| `")
     ]
     assert written == [form.replace("|", "/") for form in forms]
+
+
+@pytest.mark.parametrize("term", [*ACCOUNT_TERMS, *METER_TERMS, *WATCH_TERMS, *CONTROL_TERMS])
+def test_every_term_is_written_down(term):
+    """A clerk finds each term of an account, a meter, a watch and of control in the language's README."""
+    assert f"`{term}" in README

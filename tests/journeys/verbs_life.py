@@ -27,12 +27,12 @@ from domain.facts import (
 from domain.units import money_micros, quantity_thousandths
 from domain.words import Commodity, Settlement
 
-_ACCOUNT_TERMS: dict[str, Callable[[str], int]] = {
+ACCOUNT_TERMS: dict[str, Callable[[str], int]] = {
     **dict.fromkeys(("low", "pretrip", "arrears", "hysteresis", "reconnect", "max_balance", "overdraft"), money_micros),
     "repeat_ms": duration,
     "repeat_max": int,
 }
-_METER_TERMS: dict[str, Callable[[str], int]] = {
+METER_TERMS: dict[str, Callable[[str], int]] = {
     "modulus": quantity_thousandths, "rated_per_hour": quantity_thousandths, "ratio": int, "persons": int, "capacity_w": int, "switchable": int,
 }  # fmt: skip
 _PLAIN = AlarmTerms(low=0, pretrip=0, hysteresis=0, reconnect=0, repeat_max=0)
@@ -59,7 +59,7 @@ def _assigns(home: Household, at: int, words: Words) -> Fact:
 
 
 def _terms(before: AlarmTerms, words: Words) -> AlarmTerms:
-    return msgspec.structs.replace(before, **dict(pairs(words.get("terms", ""), _ACCOUNT_TERMS)))
+    return msgspec.structs.replace(before, **dict(pairs(words.get("terms", ""), ACCOUNT_TERMS)))
 
 
 def _opens(*, prepared: bool) -> Tells:
@@ -102,7 +102,7 @@ def _meter_terms(words: Words) -> dict[str, Any]:
     terms: dict[str, Any] = {
         "modulus": 0,
         "rated_per_hour": 60_000,
-        **dict(pairs(words.get("terms", ""), _METER_TERMS)),
+        **dict(pairs(words.get("terms", ""), METER_TERMS)),
     }
     return terms | {"switchable": bool(terms.get("switchable", 1))}
 

@@ -20,7 +20,7 @@ from domain.units import quantity_thousandths
 from domain.words import Decision, Status
 
 _SEEN = {"open": Status.SUPPLY_KNOWN, "closed": Status.SUPPLY_KNOWN | Status.SUPPLY_ON}
-_WATCH_TERMS: dict[str, Callable[[str], int]] = {
+WATCH_TERMS: dict[str, Callable[[str], int]] = {
     **dict.fromkeys(("day_usage", "month_usage", "night_usage"), quantity_thousandths),
     **dict.fromkeys(("offline_ms", "stuck_ms", "repeat_ms"), duration),
     **dict.fromkeys(("stuck_w", "reverse_w", "repeat_max"), int),
@@ -67,7 +67,7 @@ def _corrects(home: Household, at: int, words: Words) -> Fact:
 
 def _watches(home: Household, at: int, words: Words) -> Fact:
     """Alarms are not repeated unless the line says so."""
-    terms = WatchTerms(**{"repeat_max": 0, **dict(pairs(words.get("terms", ""), _WATCH_TERMS))})
+    terms = WatchTerms(**{"repeat_max": 0, **dict(pairs(words.get("terms", ""), WATCH_TERMS))})
     return MeterWatchSet(at=at, id=home.order(at, None), meter=home.meter(words), terms=terms)
 
 

@@ -70,11 +70,12 @@ _ONCE: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("whitelisted", "button"), lambda text: bool(int(text))),
     "restore_wait_ms": duration,
 }
+CONTROL_TERMS: dict[str, Callable[[str], Any]] = _ONCE | {name: read for name, (_, read) in _LISTS.items()}
 
 
 def _controls(home: Household, at: int, words: Words) -> Fact:
     terms: dict[str, Any] = {}
-    for name, value in pairs(words.get("terms", ""), _ONCE | {name: read for name, (_, read) in _LISTS.items()}):
+    for name, value in pairs(words.get("terms", ""), CONTROL_TERMS):
         if name in _LISTS:
             several = _LISTS[name][0]
             terms[several] = (*terms.get(several, ()), value)
