@@ -295,7 +295,8 @@ class Audit:
             if isinstance(after, Refusal):
                 return after
             time, register, usage = after
-            if usage and meter.installed.account in self._prepared | self._closed:
+            account = meter.installed.account
+            if usage and (account in self._prepared | self._closed or time < self._pays_since.get(account, 0)):
                 return Refusal.DECISION_NOT_POSSIBLE
             self._price(meter, time if meter.time is None else meter.time, time, usage)
             meter.time, meter.register, meter.suspect = time, register, None

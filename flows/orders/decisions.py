@@ -47,12 +47,17 @@ def decide_case(state: ShardState, fact: QuarantineDecided, effects: Effects) ->
     belief = _accepted(state, record, case) if fact.decision == Decision.ACCEPT else _begun(state, record, case, fact)
     if isinstance(belief, str):
         return Refusal.DECISION_NOT_POSSIBLE, belief
-    if belief[2] and state.accounts.rows[int(state.meter_terms.rows[record.row].account)].state != AccountState.OPEN:
-        return (
-            Refusal.DECISION_NOT_POSSIBLE,
-            "nobody has the account, so nothing can be charged; rebaseline without usage",
-        )
+    if belief[2] and (why := _nobody_pays(state, record, belief[0])):
+        return Refusal.DECISION_NOT_POSSIBLE, f"{why}, so nothing can be charged; rebaseline without usage"
     return _believe(state, fact, case, record, belief, effects)
+
+
+def _nobody_pays(state: ShardState, record: MeterRecord, until: int) -> str:
+    """Why usage up to a time, ms UTC, is not the present tenant's, in words; nothing where it is."""
+    account = state.account_records[record.account]
+    if state.accounts.rows[account.row].state != AccountState.OPEN:
+        return "nobody has the account"
+    return "the tenant of that time has gone with a settled balance" if until < account.pays_since else ""
 
 
 def _mistake(fact: QuarantineDecided, record: MeterRecord | None) -> str:

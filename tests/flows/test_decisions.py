@@ -440,6 +440,22 @@ def test_what_another_tenant_used_is_not_corrected(settlement, since, refusal):
     assert (home.balance == before) is bool(refusal)
 
 
+@pytest.mark.parametrize(
+    ("settlement", "refusal"), [(Settlement.REFUND, "decision_not_possible"), (Settlement.CARRY, "")]
+)
+def test_what_was_held_of_another_tenant_is_not_charged(settlement, refusal):
+    """A jump of before the transfer is not charged to the next tenant, unless the balance was carried over."""
+    home = home_with(110_000)
+    home.reads(at("09:10"), 400_000)
+    leaves(home, at("09:30"), AccountTransferred, settlement=settlement, name="李")
+    accepted = {"meter": 1, "reason": "jump", "decision": Decision.ACCEPT, "note": "it was true"}
+
+    effects = home.tell(QuarantineDecided(at=at("09:40"), id=home.id(at("09:40")), **accepted))
+
+    assert effects.outcomes[0].refusal == refusal
+    assert home.balance == ("0.00" if refusal else "200.00")
+
+
 def test_what_nobody_used_is_not_corrected():
     """What was counted in an empty room is not charged to the next tenant afterwards; the register may still be put right."""
     home = home_with(110_000)
