@@ -81,6 +81,18 @@ def test_a_month_is_counted_over_its_days():
     assert (first, second, third) == ([], ["month_usage raised"], ["month_usage cleared"])
 
 
+def test_a_months_amount_is_said_while_no_day_is_open():
+    """Three kWh of the 6th, which a tick has closed, pass what is allowed from the 7th on: the alarm says three, not none."""
+    home = watched()
+    home.reads(at("10:00"), 103_000)
+    home.ticks(at("01:30", days=1))
+    watches(home, month_usage=2_000)
+
+    (alarm,) = home.ticks(at("01:31", days=1)).alarms
+
+    assert (alarm.kind, alarm.reason) == ("month_usage", "3.000 kWh")
+
+
 def test_a_silent_meter_is_offline_until_it_is_read():
     """Not at an hour but after it, repeated twice and no more, cleared by the next reading."""
     home = watched()
