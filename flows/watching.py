@@ -87,11 +87,22 @@ def _terms(state: ShardState, meter: int) -> tuple[int, int]:
 
 
 def _stand(state: ShardState, standing: StandingAlarm) -> None:
-    key = standing_key(standing.meter, standing.kind)
-    state.standing.put(key, standing)
+    state.standing.put(standing_key(standing.meter, standing.kind), standing)
+    _plan(state, standing)
+
+
+def _plan(state: ShardState, standing: StandingAlarm) -> None:
     every, most = _terms(state, standing.meter)
     if standing.repeats < most:
-        state.due_repeats.put(standing.last + every, key)
+        state.due_repeats.put(standing.last + every, standing_key(standing.meter, standing.kind))
+
+
+def replan(state: ShardState, meter: int) -> None:
+    """Repeat what stands of a meter by the terms that it has now."""
+    for kind in WATCHED_ALARM.values():
+        standing = state.standing.get(standing_key(meter, kind))
+        if standing:
+            _plan(state, standing)
 
 
 def _repeat(state: ShardState, now: int, effects: Effects) -> None:
