@@ -1,13 +1,16 @@
 # Each recipe is one line. UV is the uv on PATH, or one put into .uv/ by a private venv or pip.
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen
-.PHONY: demo test check bench lock
+.PHONY: demo test simulate check bench lock
 
 demo: $(UV) ## Watch a street live on prepaid credit; options: make demo ARGS="--seconds 45 --json"
 	@$(RUN) --no-dev meterline demo $(ARGS)
 
 test: $(UV) ## All tests
 	@$(RUN) pytest $(ARGS)
+
+simulate: $(UV) ## The machine against its model; options: make simulate ARGS="--histories 50000 --seed 7"
+	@$(RUN) pytest tests/flows/test_model.py --timeout 0 $(or $(ARGS),--histories 5000 --seed any)
 
 check: $(UV) ## Format, lint and types, without changing anything
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy

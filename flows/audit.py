@@ -7,7 +7,7 @@ by minute. It follows meters, money and the answers to orders; alarms and comman
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from fractions import Fraction
@@ -693,16 +693,22 @@ class Audit:
             del self._items[name]
 
     def _charge_items(self) -> None:
-        """Every fee that is due, its periods one after the other."""
-        for name in sorted(self._items):
-            while name in self._items and _begin_of(self._items[name][1], self._items[name][0].zone) <= self._now:
-                item, day = self._items[name]
-                self.balances[item.account] -= _fee(item, day)
-                if item.period == Period.ONCE:
-                    del self._items[name]
-                    continue
-                self._items[name] = item, _next_period(item.period, day)
-                self._forget_ended(name)
+        """Every fee that is due, in order of time and then of name."""
+        while due := [(begin, name) for name, begin in self._begins() if begin <= self._now]:
+            self._charge_item(min(due)[1])
+
+    def _begins(self) -> Iterator[tuple[tuple[str, str], int]]:
+        for name, (item, day) in self._items.items():
+            yield name, _begin_of(day, item.zone)
+
+    def _charge_item(self, name: tuple[str, str]) -> None:
+        item, day = self._items[name]
+        self.balances[item.account] -= _fee(item, day)
+        if item.period == Period.ONCE:
+            del self._items[name]
+            return
+        self._items[name] = item, _next_period(item.period, day)
+        self._forget_ended(name)
 
     def _control(self, fact: ControlOrdered | ControlTermsSet | ProtectionOrdered | LoadReleased) -> Refusal | None:
         meter = self._meters.get(fact.meter)

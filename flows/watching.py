@@ -15,6 +15,7 @@ from flows.readings.watching import CHANGED, look, month_usage
 from flows.state import ShardState
 
 _UNITS = ("kWh", "m³")
+_NO_DAYS = np.empty(0, np.int32)
 
 
 def watch(state: ShardState, now: int, today: NDArray[np.int32], minute: NDArray[np.int32], effects: Effects) -> None:
@@ -23,7 +24,7 @@ def watch(state: ShardState, now: int, today: NDArray[np.int32], minute: NDArray
     if watches.count:
         changed = look(watches.rows, watches.dirty, state.meters.rows, state.meter_terms.rows, now, today, minute)
         for change in changed.view(CHANGED):
-            _say(state, int(change.row), Watched(int(change.before)), Watched(int(change.after)), now, effects)
+            _say(state, int(change.row), Watched(int(change.before)), Watched(int(change.after)), now, today, effects)
     _repeat(state, now, effects)
 
 
@@ -38,7 +39,7 @@ def unwatch(state: ShardState, row: int, at: int, effects: Effects) -> None:
         watch[name] = 0
     watch.night_usage, watch.night_total = -1, -1
     state.watches.dirty[index] = 1
-    _say(state, index, before, Watched(0), at, effects)
+    _say(state, index, before, Watched(0), at, _NO_DAYS, effects)
 
 
 def standing_key(meter: int, kind: AlarmKind) -> str:
@@ -46,14 +47,16 @@ def standing_key(meter: int, kind: AlarmKind) -> str:
     return f"{meter_text(meter)}:{kind}"
 
 
-def _say(state: ShardState, row: int, before: Watched, after: Watched, now: int, effects: Effects) -> None:
+def _say(
+    state: ShardState, row: int, before: Watched, after: Watched, now: int, today: NDArray[np.int32], effects: Effects
+) -> None:
     meter = int(state.watches.rows[row].meter)
     number = int(state.meter_terms.rows[meter].number)
     for bit, kind in WATCHED_ALARM.items():
         if bit not in before ^ after:
             continue
-        reason = _reason(state, meter, kind)
         if bit in after:
+            reason = _reason(state, meter, kind, int(today[state.meter_terms.rows[meter].plan]))
             standing = StandingAlarm(meter=number, kind=kind, since=now, last=now, repeats=0, reason=reason)
             _stand(state, standing)
             effects.alarms.append(_alarm(state, standing, AlarmState.RAISED, now))
@@ -63,7 +66,7 @@ def _say(state: ShardState, row: int, before: Watched, after: Watched, now: int,
             effects.alarms.append(_alarm(state, standing, AlarmState.CLEARED, now))
 
 
-def _reason(state: ShardState, row: int, kind: AlarmKind) -> str:
+def _reason(state: ShardState, row: int, kind: AlarmKind, today: int) -> str:
     """How much it is, where an amount says more than the kind alone."""
     meter, terms = state.meters.rows[row], state.meter_terms.rows[row]
     unit = _UNITS[int(terms.commodity)]
@@ -71,7 +74,7 @@ def _reason(state: ShardState, row: int, kind: AlarmKind) -> str:
         case AlarmKind.DAY_USAGE:
             return f"{quantity_text(int(meter.day_usage))} {unit}"
         case AlarmKind.MONTH_USAGE:
-            return f"{quantity_text(int(month_usage(meter, int(meter.day))))} {unit}"
+            return f"{quantity_text(int(month_usage(meter, today)))} {unit}"
         case AlarmKind.REVERSE_FLOW | AlarmKind.STUCK:
             return f"{int(meter.power)} W"
     return ""
@@ -84,11 +87,22 @@ def _terms(state: ShardState, meter: int) -> tuple[int, int]:
 
 
 def _stand(state: ShardState, standing: StandingAlarm) -> None:
-    key = standing_key(standing.meter, standing.kind)
-    state.standing.put(key, standing)
+    state.standing.put(standing_key(standing.meter, standing.kind), standing)
+    _plan(state, standing)
+
+
+def _plan(state: ShardState, standing: StandingAlarm) -> None:
     every, most = _terms(state, standing.meter)
     if standing.repeats < most:
-        state.due_repeats.put(standing.last + every, key)
+        state.due_repeats.put(standing.last + every, standing_key(standing.meter, standing.kind))
+
+
+def replan(state: ShardState, meter: int) -> None:
+    """Repeat what stands of a meter by the terms that it has now."""
+    for kind in WATCHED_ALARM.values():
+        standing = state.standing.get(standing_key(meter, kind))
+        if standing:
+            _plan(state, standing)
 
 
 def _repeat(state: ShardState, now: int, effects: Effects) -> None:

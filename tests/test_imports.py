@@ -73,6 +73,24 @@ def test_the_audit_shares_no_code_with_the_machine():
     assert not names & {"tariffs.timeline", "tariffs.series", "tariffs.periods"}
 
 
+def test_the_model_shares_nothing_with_the_machine_but_the_audit():
+    """The model that the machine is held against takes its money from the audit, and nothing else from flows."""
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "flows" / "model").glob("*.py")]
+    names = {
+        name
+        for source in sources
+        for node in ast.walk(ast.parse(source))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [each.name for each in getattr(node, "names", ())]
+        )
+    }
+
+    assert {name for name in names if name.startswith("flows")} == {"flows.audit"}
+    assert {name for name in names if name.startswith("tariffs")} == {"tariffs.rating"}
+
+
 def test_the_slow_and_the_fast_way_to_price_share_nothing():
     """`rating` is the truth that the compiled timeline is held against, so neither may import the other."""
     rating, timeline = ((ROOT / "tariffs" / name).read_text(encoding="utf-8") for name in ("rating.py", "timeline.py"))

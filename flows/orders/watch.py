@@ -9,6 +9,7 @@ from domain.units import DAY_MS
 from domain.words import Refusal
 from flows.orders.answers import Answer
 from flows.state import ShardState
+from flows.watching import replan
 
 MINUTES_OF_DAY = 1440
 _USAGE_MAX = 10**15
@@ -37,6 +38,7 @@ def enter_watch(state: ShardState, record: MeterRecord, terms: WatchTerms, at: i
     watch.since = max(state.header.now, at)
     state.watches.dirty[row] = 1
     state.meter_records.put(record.meter, msgspec.structs.replace(record, watch=terms))
+    replan(state, record.meter)
 
 
 def _mistake(terms: WatchTerms) -> str:

@@ -1,7 +1,7 @@
 """Wishes: who has an opinion about a meter's supply, in order of precedence. The first that has one wins.
 
 Forced, protected, safety, arrears, load, schedule, credit. In a no-trip window arrears do not cut a supply that is on; the trip
-waits, and whoever comes later in the order may still cut.
+waits. Whoever comes later in the order may still cut; the window gives nothing back, so arrears are then the reason.
 """
 
 from collections.abc import Callable
@@ -53,11 +53,13 @@ def _is_tripped(state: ShardState, row: int) -> bool:
 
 
 def _is_spared(state: ShardState, row: int, now: int) -> bool:
-    """Whether a no-trip window keeps a supply from being cut. It gives back none that is off."""
+    """Whether a no-trip window keeps a supply from being cut. It gives back none that is off, or that somebody else cuts."""
     control = _control(state, row)
     if control is None or control.terms is None or state.meters.rows[row].wanted == Supply.OFF:
         return False
-    return holding(control.terms.no_trip, control.terms, now) is not None
+    others = _load(state, row, now), _schedule(state, row, now)
+    is_cut = any(other and other[0] == Supply.OFF for other in others)
+    return not is_cut and holding(control.terms.no_trip, control.terms, now) is not None
 
 
 def _arrears(state: ShardState, row: int, now: int) -> Wish | None:

@@ -7,7 +7,7 @@ longer one: that is how a failing example shrinks.
 import json
 import random
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -151,8 +151,13 @@ def numbered(facts: Iterable[Fact]) -> Entries:
     return [((1 + number // 3, number % 3), fact) for number, fact in enumerate(facts)]
 
 
-class _Street:
-    """Makes one happening after the other. `now` is true time; the machine's clock follows it by ticks."""
+class Street:
+    """Makes one happening after the other. `now` is true time; the machine's clock follows it by ticks.
+
+    `pauses`: minutes that may pass until something happens.
+    """
+
+    pauses = (1, 7, 15, 15, 40, 60, 150)
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -356,9 +361,9 @@ class _Street:
         self.meters[number] = installed
         return installed
 
-    def happening(self) -> Fact:
-        """What happens next."""
-        kinds = [self._block] * 9 + [self._tick] * 4 + [self._money] * 4
+    def kinds(self) -> list[Callable[[], Fact]]:
+        """What may happen; what is named more often does so more often."""
+        kinds: list[Callable[[], Fact]] = [self._block] * 9 + [self._tick] * 4 + [self._money] * 4
         kinds += [
             self._assigned,
             self._repeated,
@@ -383,8 +388,13 @@ class _Street:
             self._protection,
             self._release,
         ]
+        return kinds
+
+    def happening(self) -> Fact:
+        """What happens next."""
+        kinds = self.kinds()
         if self.random.random() < 0.8:
-            self.now += self.random.choice([1, 7, 15, 15, 40, 60, 150]) * MINUTE_MS + self.random.randrange(60_000)
+            self.now += self.random.choice(self.pauses) * MINUTE_MS + self.random.randrange(60_000)
         return self.random.choice(kinds)()
 
     def _block(self) -> ReadingBlock:
@@ -619,9 +629,9 @@ class _Street:
         return self._kept(TariffPublished(at=self.now, id=self._id(), tariff=tariff, document=self._document(tariff)))
 
 
-def history(seed: int, length: int) -> Entries:
+def history(seed: int, length: int, kind: type[Street] = Street) -> Entries:
     """A street's opening and `length` happenings after it."""
-    street = _Street(seed)
+    street = kind(seed)
     return numbered([*street.opening(), *(street.happening() for _ in range(length))])
 
 

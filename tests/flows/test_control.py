@@ -174,6 +174,21 @@ def test_a_supply_that_is_off_is_not_given_back_for_the_night():
     assert home.wanted == (Supply.OFF, Reason.ARREARS)
 
 
+def test_what_else_cuts_a_supply_that_is_spared_leaves_it_to_its_arrears():
+    """In arrears and spared at night, cut at eleven by the clock: the window gives nothing back, so from then on arrears are why."""
+    home, _ = broke_at(
+        "22:30", no_trip=(hours("22:00", "07:00"),), schedule=(hours("23:00", "23:30", supply=Supply.OFF),)
+    )
+
+    wanted = {}
+    for clock in ("22:59", "23:00", "23:01", "23:30"):
+        home.ticks(at(clock))
+        wanted[clock] = home.wanted
+
+    off = (Supply.OFF, Reason.ARREARS)
+    assert wanted == {"22:59": (Supply.ON, Reason.NO_TRIP), "23:00": off, "23:01": off, "23:30": off}
+
+
 def test_nobody_is_cut_on_a_holiday():
     """The credit of Saturday the 6th, a holiday, is gone at noon; the trip happens when Sunday begins."""
     home, noon = broke_at("12:00", no_trip=(hours("00:00", "24:00", HOLIDAY),), holidays=(SIXTH,))

@@ -81,6 +81,38 @@ def test_a_month_is_counted_over_its_days():
     assert (first, second, third) == ([], ["month_usage raised"], ["month_usage cleared"])
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"repeat_max": 0}, {"repeat_max": 1, "repeat_ms": HOUR_MS}),
+        ({"repeat_ms": 9 * HOUR_MS}, {"repeat_max": 1, "repeat_ms": HOUR_MS}),
+    ],
+    ids=["more often", "sooner"],
+)
+def test_what_stands_is_repeated_by_new_terms(before, after):
+    """An alarm is raised by terms that repeat it later or never; terms that repeat it after an hour do so, once."""
+    home = watched()
+    watches(home, offline_ms=HOUR_MS, **before)
+    raised = home.ticks(EIGHT + HOUR_MS + 1)
+    watches(home, offline_ms=1, **after)
+
+    told = [kinds(home.ticks(EIGHT + hours * HOUR_MS + 1)) for hours in (2, 3)]
+
+    assert (kinds(raised), told) == (["offline raised"], [["offline repeated"], []])
+
+
+def test_a_months_amount_is_said_while_no_day_is_open():
+    """Three kWh of the 6th, which a tick has closed, pass what is allowed from the 7th on: the alarm says three, not none."""
+    home = watched()
+    home.reads(at("10:00"), 103_000)
+    home.ticks(at("01:30", days=1))
+    watches(home, month_usage=2_000)
+
+    (alarm,) = home.ticks(at("01:31", days=1)).alarms
+
+    assert (alarm.kind, alarm.reason) == ("month_usage", "3.000 kWh")
+
+
 def test_a_silent_meter_is_offline_until_it_is_read():
     """Not at an hour but after it, repeated twice and no more, cleared by the next reading."""
     home = watched()

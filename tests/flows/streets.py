@@ -1,0 +1,96 @@
+"""Streets in which one thing happens often: supplies that are switched, and meters that are watched.
+
+In a street of everything the third failed attempt in a row, or the end of a month, is too rare to be met by chance.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from histories import Street, flat, readings
+
+from domain.facts import CommandReported, Fact, MeterInstalled, MeterWatchSet, ReadingBlock
+from domain.units import DAY_MS, HOUR_MS
+from domain.words import Stage, Status, Supply
+
+
+class _Plain(Street):
+    """One price, and meters that are read from the beginning and mostly believed."""
+
+    watts: Sequence[int] = (0, 300)
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.tariffs = ["one"]
+
+    def _document(self, tariff: str) -> str:
+        return flat(tariff, self.zone, ("2024-01-01", self.random.choice(["0.5", "3.21", "12"])))
+
+    def _installed(self, number: int) -> MeterInstalled:
+        installed = super()._installed(number)
+        opening = self.registers[number]
+        self.meters[number] = msgspec.structs.replace(installed, opening_register=opening, modulus=0, ratio=1)
+        return self.meters[number]
+
+    def _reading(self) -> tuple[int, int, int]:
+        if self.random.random() < 0.1:
+            return super()._reading()
+        number = self.random.choice(list(self.meters))
+        self.registers[number] += self.random.choice([0, 0, 40, 333, 1_999])
+        self.last[number] = number, self.now, self.registers[number]
+        return self.last[number]
+
+    def _block(self) -> ReadingBlock:
+        rows = [self._reading() for _ in range(self.random.randint(1, 3))]
+        states = [Status.SUPPLY_KNOWN, Status.SUPPLY_KNOWN, Status.SUPPLY_KNOWN | Status.SUPPLY_ON, 0]
+        status = [self.random.choice(states) for _ in rows] if self.random.random() < 0.6 else None
+        power = [self.random.choice(self.watts) for _ in rows] if self.random.random() < 0.9 else None
+        return readings(*rows, power=power, status=status)
+
+
+class Switched(_Plain):
+    """Supplies that are forced, protected, scheduled, cut for their load, and commanded with little success."""
+
+    pauses = (1, 7, 15, 40, 40, 60, 150)
+    watts = (0, 300, 900, 1_500, 1_500, 3_000, 4_500)
+
+    def kinds(self) -> list[Callable[[], Fact]]:
+        """What may happen."""
+        often = (
+            [self._block] * 9 + [self._tick] * 8 + [self._report] * 5 + [self._money] * 3 + [self._control_terms] * 4
+        )
+        return [*often, self._control, self._protection, self._release, self._tenancy, self._gone, self._item]
+
+    def _report(self) -> CommandReported:
+        stages = [Stage.SENT, Stage.ACKNOWLEDGED, Stage.VERIFIED, Stage.FAILED, Stage.FAILED, Stage.FAILED]
+        stage, number, epoch = (
+            self.random.choice(stages),
+            self.random.choice(list(self.meters)),
+            self.random.randint(1, 5),
+        )
+        seen = self.random.choice(list(Supply)) if stage == Stage.VERIFIED else Supply.UNKNOWN
+        return CommandReported(at=self.now, meter=number, epoch=epoch, stage=stage, seen=seen)
+
+
+class Watched(_Plain):
+    """Meters that are watched over the end of a month, some of them silent, stuck or leaking."""
+
+    pauses = (15, 40, 60, 150, 150, 300, 600)
+    watts = (-500, -150, 0, 300, 950, 1_500)
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.now += self.random.choice([0, 23, 24]) * DAY_MS
+        self.start = self.now
+
+    def kinds(self) -> list[Callable[[], Fact]]:
+        """What may happen."""
+        often = [self._block] * 10 + [self._tick] * 12 + [self._watch] * 5
+        return [*often, self._money, self._gone, self._tenancy, self._decided, self._corrected]
+
+    def _watch(self) -> Fact:
+        fact, choice = super()._watch(), self.random
+        assert isinstance(fact, MeterWatchSet)
+        every, most = choice.choice([HOUR_MS, 2 * HOUR_MS]), choice.choice([0, 1, 3])
+        terms = msgspec.structs.replace(fact.terms, repeat_ms=every, repeat_max=most)
+        self.orders[-1] = msgspec.structs.replace(fact, terms=terms)
+        return self.orders[-1]
