@@ -15,7 +15,7 @@ from domain.facts import (
 from domain.ids import order_id
 from domain.units import PICOS_PER_MICRO
 from domain.words import CASH_BY_CHANNEL, ITEM_REVENUE, REVENUE, Decision, Ledger, Metering, Settlement
-from flows.audit import Audit
+from flows.audit import Audit, _advance, _is_possible
 from tariffs.rating import cost_of
 
 
@@ -24,7 +24,8 @@ class Charged:
     """A reading, a decision or a fee, with the wallet (micros, rounded down) just after it.
 
     `days`: usage by local day, in order. `raised`, `cleared`: quarantine cases. `believed`: whether a decision has the meter go
-    on from somewhere else, and `before`: the register until then, None where there was none.
+    on from somewhere else, and `before`: the register until then, None where there was none. `counted`: what the meter has
+    counted since it was believed, whoever pays for it.
     """
 
     account: str
@@ -38,6 +39,7 @@ class Charged:
     cleared: set[tuple[int, str]] = field(default_factory=set)
     believed: bool = False
     before: int | None = None
+    counted: int = 0
 
 
 class Books(Audit):
@@ -77,9 +79,11 @@ class Books(Audit):
         meter, before = self._meters.get(number), self.standing()
         account = meter.installed.account if meter else ""
         used, self._days = self.priced.get(number, 0), []
+        counted = _counted(meter, time, register) if meter else 0
         metering = super()._read(number, time, register)
         after = self.standing()
         note = Charged(account, number, time, metering, self.priced.get(number, 0) - used, self._days)
+        note.counted = counted
         note.balance, note.cleared, note.raised = self.whole(account) if account else 0, before - after, after - before
         self.charged.append(note)
         return metering
@@ -180,3 +184,11 @@ class Books(Audit):
     def _begin(self, meter: Any) -> None:
         super()._begin(meter)
         self._installations[meter.installed.id] = meter.installed
+
+
+def _counted(meter: Any, time: int, register: int) -> int:
+    """Wh or litres since the believed reading, as far as the meter can have counted them."""
+    if meter.time is None or time <= meter.time:
+        return 0
+    advance = _advance(meter, register)
+    return advance * meter.installed.ratio if advance > 0 and _is_possible(meter, time - meter.time, advance) else 0

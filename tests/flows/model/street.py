@@ -155,14 +155,13 @@ class Model:
             self._todo.append(lambda: self.look(meter, note.time))
 
     def _believe(self, meter: Meter, note: Charged) -> None:
-        if not note.usage:
-            return
-        self.gauges[note.meter].use(note.days)
-        self.gauges[note.meter].total += note.usage
-        if meter.seen == meter.wanted[0] == Supply.OFF:
-            self._todo.append(lambda: supply.note_use(meter, note.usage, note.time))
-        if self.judge(note.account, note.balance, note.time):
-            self._todo.append(lambda: self.look_at_all(note.account, note.time))
+        if note.usage:
+            self.gauges[note.meter].use(note.days)
+            self.gauges[note.meter].total += note.usage
+            if self.judge(note.account, note.balance, note.time):
+                self._todo.append(lambda: self.look_at_all(note.account, note.time))
+        if note.counted and meter.seen == meter.wanted[0] == Supply.OFF:
+            self._todo.append(lambda: supply.note_use(meter, note.counted, note.time))
 
     def _cut(self, meter: Meter, reason: Any, words: str, at: int) -> None:
         if supply.cut(meter, reason, words, self.now):
