@@ -10,7 +10,7 @@ test: $(UV) ## All tests
 	@$(RUN) pytest $(ARGS)
 
 simulate: $(UV) ## The machine against its model; options: make simulate ARGS="--histories 50000 --seed 7"
-	@$(RUN) pytest tests/flows/test_model.py --timeout 0 $(or $(ARGS),--histories 5000 --seed any)
+	@$(RUN) pytest -n 0 tests/flows/test_model.py --timeout 0 $(or $(ARGS),--histories 5000 --seed any)
 
 check: $(UV) ## Format, lint and types, without changing anything
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy
