@@ -11,7 +11,7 @@ import msgspec
 from ulid import ULID
 
 from connectors.clock import EventClock
-from connectors.files.site import Site, account_facts, meter_facts, site_fact
+from connectors.files.site import Site, account_facts, meter_facts, policy_facts, site_fact
 from connectors.processes import Child, meterline_command
 from connectors.redis.errors import StoreError
 from connectors.redis.server import EmbeddedServer
@@ -127,7 +127,8 @@ class Running:
 
     def _open_site(self, at: int, more: list[tuple[str, Fact]]) -> None:
         """Append what the site file says, and hear what the machine answers."""
-        facts: list[tuple[int, Fact]] = [(shard, site_fact(self.site, at)) for shard in range(self.store.shards)]
+        everywhere = [site_fact(self.site, at), *policy_facts(self.site, at)]
+        facts: list[tuple[int, Fact]] = [(shard, fact) for shard in range(self.store.shards) for fact in everywhere]
         for tariff in self.site.tariffs:
             for shard in range(self.store.shards):
                 published = TariffPublished(

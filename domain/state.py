@@ -177,7 +177,7 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     `opening`: digest of what the account was first opened with. `former`: meters that it once had. `tenant_since`: ms UTC of the
     last opening or transfer. `closed_at`: 0 while it is not closed. `settled_posting`: number of the shard's last posting when the
     account was last settled; what was posted before belongs to a tenant who has gone. `pays_since`: ms UTC of the last settlement or
-    opening with one action; what was used before is not the present tenant's.
+    opening with one action; what was used before is not the present tenant's. `policy`: whose amounts `alarms` are; "": its own.
     """
 
     row: int
@@ -195,6 +195,7 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: int = 0
     settled_posting: int = 0
     pays_since: int = 0
+    policy: str = ""
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,6 +258,13 @@ class SiteRecord(msgspec.Struct, frozen=True, kw_only=True):
     title_en: str
     zone: str
     currency: str
+
+
+class PolicyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy, as `facts.PolicySet` says."""
+
+    policy: str
+    alarms: AlarmTerms
 
 
 class PlanRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -447,6 +455,7 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "meter_records": (int, MeterRecord),
     "tariff_records": (str, TariffRecord),
     "site_records": (str, SiteRecord),
+    "policy_records": (str, PolicyRecord),
     "plan_records": (int, PlanRecord),
     "kept_outcomes": (bytes, KeptOutcome),
     "cases": (str, QuarantineCase),

@@ -293,6 +293,7 @@ class Refusal(StrEnum):
     UNKNOWN_ACCOUNT = "unknown_account"
     UNKNOWN_METER = "unknown_meter"
     UNKNOWN_TARIFF = "unknown_tariff"
+    UNKNOWN_POLICY = "unknown_policy"
     UNKNOWN_ORDER = "unknown_order"
     UNKNOWN_ITEM = "unknown_item"
     UNKNOWN_CASE = "unknown_case"

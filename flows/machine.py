@@ -33,6 +33,7 @@ from domain.facts import (
     MeterRemoved,
     MeterReplaced,
     MeterWatchSet,
+    PolicySet,
     ProtectionOrdered,
     QuarantineDecided,
     ReadingBlock,
@@ -62,6 +63,7 @@ from flows.orders.decisions import decide_case
 from flows.orders.items import end_item, set_item
 from flows.orders.meters import install_meter
 from flows.orders.money import adjust, recharge, refund, reverse
+from flows.orders.policies import set_policy
 from flows.orders.removal import remove_meter, replace_meter
 from flows.orders.sites import set_site
 from flows.orders.tariffs import assign_tariff, publish_tariff
@@ -109,6 +111,7 @@ NO_VALUES = _column(np.empty(0, np.int64))
 
 ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     SiteSet: set_site,
+    PolicySet: set_policy,
     TariffPublished: publish_tariff,
     AccountOpened: open_account,
     AccountActivated: activate_account,

@@ -31,6 +31,7 @@ from domain.state import (
     MeterRecord,
     OpenCommand,
     PlanRecord,
+    PolicyRecord,
     QuarantineCase,
     RowChanges,
     Rows,
@@ -165,6 +166,7 @@ class ShardState:
     meter_records: Table[int, MeterRecord] = field(default_factory=Table)
     tariff_records: Table[str, TariffRecord] = field(default_factory=Table)
     sites: Table[str, SiteRecord] = field(default_factory=Table)
+    policies: Table[str, PolicyRecord] = field(default_factory=Table)
     plan_records: Table[int, PlanRecord] = field(default_factory=Table)
     outcomes: Table[bytes, KeptOutcome] = field(default_factory=Table)
     cases: Table[str, QuarantineCase] = field(default_factory=Table)
@@ -221,6 +223,7 @@ class ShardState:
             meter_records=Table(records["meter_records"]),
             tariff_records=Table(records["tariff_records"]),
             sites=Table(records["site_records"]),
+            policies=Table(records["policy_records"]),
             plan_records=Table(records["plan_records"]),
             outcomes=Table(records["kept_outcomes"]),
             cases=Table(records["cases"]),
@@ -323,6 +326,7 @@ class ShardState:
             "meter_records": self.meter_records.take_changes(),
             "tariff_records": self.tariff_records.take_changes(),
             "site_records": self.sites.take_changes(),
+            "policy_records": self.policies.take_changes(),
             "plan_records": self.plan_records.take_changes(),
             "kept_outcomes": self.outcomes.take_changes(),
             "cases": self.cases.take_changes(),

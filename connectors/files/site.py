@@ -16,18 +16,19 @@ from connectors.files.site_document import AccountPart, BusPart, MeterPart, Site
 from connectors.modbus.profile import Profile
 from connectors.modbus.wire import Wire
 from domain.documents import Lines, Mistake, MistakesError, key_text, load, parse, read_document
-from domain.facts import AccountOpened, AlarmTerms, MeterInstalled, Place, SiteSet
+from domain.facts import AccountOpened, AlarmTerms, MeterInstalled, Place, PolicySet, SiteSet
 from domain.ids import meter_number
 
 
 @dataclass(frozen=True, slots=True)
 class SiteAccount:
-    """An account as it is to be opened."""
+    """An account as it is to be opened. `policy`: whose amounts it follows; "": it has its own."""
 
     id: str
     name: str
     place: Place
     alarms: AlarmTerms
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Site:
     currency: str
     tariffs: tuple[SiteTariff, ...]
     accounts: tuple[SiteAccount, ...]
+    policies: tuple[tuple[str, AlarmTerms], ...]
     buses: tuple[SiteBus, ...]
 
     @property
@@ -100,6 +102,7 @@ def _site(document: SiteDocument, findings: Findings) -> Site:
         zone=document.site.zone,
         currency=document.site.currency,
         tariffs=tuple(findings.tariffs.values()),
+        policies=tuple((part.name, alarm_terms(part.model_dump())) for part in document.policy),
         accounts=tuple(_account(part, document.site.name) for part in document.account),
         buses=tuple(_bus(part, findings.profiles) for part in document.bus),
     )
@@ -107,7 +110,7 @@ def _site(document: SiteDocument, findings: Findings) -> Site:
 
 def _account(part: AccountPart, site: str) -> SiteAccount:
     place = Place(site=site, building=part.building, floor=part.floor, room=part.room)
-    return SiteAccount(part.id, part.name, place, alarm_terms(part.model_dump()))
+    return SiteAccount(part.id, part.name, place, alarm_terms(part.model_dump()), part.policy or "")
 
 
 def _bus(part: BusPart, profiles: Mapping[str, Profile]) -> SiteBus:
@@ -151,6 +154,14 @@ def site_fact(site: Site, at: int) -> SiteSet:
     )
 
 
+def policy_facts(site: Site, at: int) -> list[PolicySet]:
+    """The policies as facts of the time `at`, for every shard."""
+    return [
+        PolicySet(at=at, id=_fact_id(at, site.name, "policy", name), policy=name, alarms=alarms)
+        for name, alarms in site.policies
+    ]
+
+
 def account_facts(site: Site, at: int) -> list[AccountOpened]:
     """The accounts as facts of the time `at`."""
     return [
@@ -162,6 +173,7 @@ def account_facts(site: Site, at: int) -> list[AccountOpened]:
             name=account.name,
             place=account.place,
             alarms=account.alarms,
+            policy=account.policy,
         )
         for account in site.accounts
     ]

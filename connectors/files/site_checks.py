@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.files.site_document import alarm_terms, is_quantity, thousandths
+from connectors.files.site_document import AmountsPart, alarm_terms, is_quantity, thousandths
 from connectors.modbus.profile import Profile, UnknownProfileError, load_profile
 from domain.documents import MistakesError, read_document
 from domain.documents import Path as KeyPath
@@ -44,6 +44,7 @@ class Findings:
     """
 
     def __init__(self, tables: dict[str, Any], folder: Path, catalogue: Mapping[str, str]) -> None:
+        self.policies = _rows(tables, "policy")
         self.accounts = _rows(tables, "account")
         self.buses = _rows(tables, "bus")
         self.meters = [row for path, bus in self.buses for row in _rows(bus, "meter", path)]
@@ -58,7 +59,8 @@ class Findings:
             *self._tariffs(),
             *self._profiles(),
             *self._repeats(),
-            *self._accounts(),
+            *self._amounts(),
+            *self._policies(),
             *self._buses(),
             *self._links(),
         ]
@@ -104,19 +106,29 @@ class Findings:
                 yield (*path, "profile"), f"{name!r} with mistakes: {error}", "a profile without mistakes"
 
     def _repeats(self) -> Iterator[Finding]:
+        yield from _repeated(self.policies, "name", "each policy once")
         yield from _repeated(self.accounts, "id", "each account once")
         yield from _repeated(self.buses, "name", "each bus name once")
         yield from _repeated(self.meters, "number", "each meter number once")
         for path, bus in self.buses:
             yield from _repeated(_rows(bus, "meter", path), "unit", "each unit once on a bus")
 
-    def _accounts(self) -> Iterator[Finding]:
-        for path, row in self.accounts:
+    def _amounts(self) -> Iterator[Finding]:
+        for path, row in self.policies + self.accounts:
             try:
                 terms = alarm_terms(row)
             except (TypeError, ValueError, AttributeError):
                 continue
             yield from ((path, found, expected) for found, expected in _disorders(terms))
+
+    def _policies(self) -> Iterator[Finding]:
+        known = [row["name"] for _, row in self.policies if isinstance(row.get("name"), str)]
+        for path, row in self.accounts:
+            name = row.get("policy")
+            if isinstance(name, str) and name not in known:
+                yield (*path, "policy"), repr(name), f"a policy of this file: {', '.join(known) or 'none'}"
+            if own := [key for key in AmountsPart.model_fields if "policy" in row and key in row]:
+                yield (*path, own[0]), "an amount beside a policy", "a policy, or amounts of its own"
 
     def _buses(self) -> Iterator[Finding]:
         places: Counter[str] = Counter()

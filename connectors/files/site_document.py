@@ -95,14 +95,9 @@ class TariffPart(Part):
     file: Name
 
 
-class AccountPart(Part):
-    """`[[account]]`."""
+class AmountsPart(Part):
+    """What an account or a policy says of levels; the rest is as the domain has it."""
 
-    id: AccountName
-    name: str = ""
-    building: str = ""
-    floor: str = ""
-    room: str = ""
     low: Money | None = None
     pretrip: Money | None = None
     arrears: Money | None = None
@@ -112,6 +107,23 @@ class AccountPart(Part):
     overdraft: Money | None = None
     repeat_minutes: int | None = Field(default=None, ge=1)
     repeat_max: int | None = Field(default=None, ge=0, le=250)
+
+
+class PolicyPart(AmountsPart):
+    """`[[policy]]`: amounts under a name, for the accounts that follow it."""
+
+    name: Name
+
+
+class AccountPart(AmountsPart):
+    """`[[account]]`."""
+
+    id: AccountName
+    name: str = ""
+    building: str = ""
+    floor: str = ""
+    room: str = ""
+    policy: Name | None = None
 
 
 class MeterPart(Part):
@@ -151,12 +163,13 @@ class SiteDocument(Part):
 
     site: SitePart
     tariff: list[TariffPart] = Field(min_length=1)
+    policy: list[PolicyPart] = Field(default=[], max_length=1_000)
     account: list[AccountPart] = Field(min_length=1)
     bus: list[BusPart] = Field(min_length=1)
 
 
 def alarm_terms(row: Mapping[str, Any]) -> AlarmTerms:
-    """The terms that an `[[account]]` table states, the rest as the domain has them. Raises ValueError for a bad amount."""
+    """The terms that an `[[account]]` or `[[policy]]` states, the rest as the domain has them. Raises ValueError for a bad amount."""
     amounts = ("low", "pretrip", "arrears", "hysteresis", "reconnect", "max_balance", "overdraft")
     stated = {key: money_micros(row[key]) for key in amounts if row.get(key) is not None}
     if row.get("repeat_minutes") is not None:

@@ -12,6 +12,7 @@ from domain.facts.accounts import (
     AccountUpdated,
     AlarmTerms,
     Place,
+    PolicySet,
 )
 from domain.facts.allowance import AllowanceSet
 from domain.facts.control import (
@@ -38,6 +39,7 @@ from domain.facts.watch import MeterWatchSet, WatchTerms
 RECORDS: tuple[type[Record], ...] = (
     Ticked,
     SiteSet,
+    PolicySet,
     TariffPublished,
     AccountOpened,
     AccountActivated,
@@ -92,6 +94,7 @@ __all__ = [
     "MeterReplaced",
     "MeterWatchSet",
     "Place",
+    "PolicySet",
     "ProtectionOrdered",
     "QuarantineDecided",
     "ReadingBlock",

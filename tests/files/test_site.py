@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.files.site import account_facts, load_site, meter_facts, parse_site
-from connectors.files.site_document import AccountPart, BusPart, MeterPart, SitePart, TariffPart
+from connectors.files.site import account_facts, load_site, meter_facts, parse_site, policy_facts
+from connectors.files.site_document import AccountPart, BusPart, MeterPart, PolicyPart, SitePart, TariffPart
 from connectors.modbus.profile import builtin_profiles, load_profile
 from connectors.modbus.profile_document import Profile
 from domain.documents import MistakesError
@@ -77,7 +77,8 @@ def test_the_documented_site_loads(tmp_path):
         ("water-a", "serial", 1),
     ]
     assert site.accounts[0].place == Place(site="Sunrise Court", building="A", floor="1", room="101")
-    assert site.accounts[1].alarms == AlarmTerms()
+    assert (site.accounts[1].alarms, site.accounts[1].policy) == (AlarmTerms(), "shops")
+    assert site.policies == (("shops", AlarmTerms(low=200_000_000, pretrip=50_000_000, overdraft=100_000_000)),)
     assert site.buses[0].meters[1].profile.rated_per_hour == 5000
     assert site.buses[0].meters[0].opening_register == 1_520_370
 
@@ -93,7 +94,7 @@ def test_the_documented_profile_loads(folder):
 
 @pytest.mark.parametrize(
     ("name", "parts"),
-    [("site-file.md", [SitePart, TariffPart, AccountPart, BusPart, MeterPart]), ("profiles.md", [Profile])],
+    [("site-file.md", [SitePart, TariffPart, PolicyPart, AccountPart, BusPart, MeterPart]), ("profiles.md", [Profile])],
 )
 def test_every_key_is_documented(name, parts):
     """No key can be added to a document that its page does not explain."""
@@ -125,6 +126,18 @@ def test_facts_of_a_site(folder):
     assert (meter.commodity, meter.ratio, meter.opening_register) == (Commodity.ELECTRICITY, 200, 12_500)
     assert (meter.modulus, meter.rated_per_hour, meter.switchable) == (0, 20_000, False)
     assert order_time_ms(order_id(account.id)) == order_time_ms(order_id(meter.id)) == at
+
+
+def test_policies_of_a_site_are_facts(folder):
+    """A policy is a fact of its own, with an id of its own at each time, and its accounts name it and say no amounts."""
+    text = SITE.replace('id = "A-101"', 'id = "A-101"\npolicy = "shops"')
+    site = parse_site(text + '[[policy]]\nname = "shops"\nlow = "30"\n', "site.toml", folder, {})
+
+    (policy,), (account,), (later,) = policy_facts(site, 1_000), account_facts(site, 1_000), policy_facts(site, 2_000)
+
+    assert (policy.policy, policy.alarms) == ("shops", AlarmTerms(low=30_000_000))
+    assert (account.policy, account.alarms) == ("shops", AlarmTerms())
+    assert len({policy.id, account.id, later.id}) == 3
 
 
 def test_loading_twice_is_a_repeat(folder):
@@ -183,6 +196,20 @@ def test_all_mistakes_are_told_at_once(folder):
         ('id = "A-101"', 'id = "A-101"\nlow = "1"', "[[account]]", "low at least pretrip"),
         ('id = "A-101"', 'id = "A-101"\nreconnect = "-1"', "[[account]]", "reconnect at least arrears"),
         ('id = "A-101"', 'id = "A-101"\nhysteresis = "-1"', "[[account]]", "hysteresis from 0"),
+        ('id = "A-101"', 'id = "A-101"\npolicy = "shop"', 'policy = "shop"', "a policy of this file: none"),
+        (
+            'id = "A-101"',
+            'id = "A-101"\npolicy = "shops"\nlow = "9"\n[[policy]]\nname = "shops"',
+            'low = "9"',
+            "a policy, or amounts of its own",
+        ),
+        ("[[account]]", '[[policy]]\nname = "p"\nlow = "1"\n[[account]]', "[[policy]]", "low at least pretrip"),
+        (
+            "[[account]]",
+            '[[policy]]\nname = "p"\n[[policy]]\nname = "p"\n[[account]]',
+            'name = "p"',
+            "each policy once",
+        ),
         ('id = "A-101"', 'id = "-101"', 'id = "-101"', "1 to 64 letters"),
         ('host = "127.0.0.1"', "", "[[bus]]", "host, because kind = 'tcp'"),
         ('host = "127.0.0.1"', 'host = "h"\ndevice = "d"', 'device = "d"', "no device"),
