@@ -424,6 +424,23 @@ class StandingAlarm(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class MainMeter(msgspec.Struct, frozen=True, kw_only=True):
+    """A main meter and its sub-meters, ascending; limits as in `facts.MainMeterSet`.
+
+    `day`: its local day, -1 before the first tick. `totals`: of the main meter and then of each sub-meter, in Wh or litres, when the days
+    that are to be judged began; empty before the first whole day. `reason` is that of the alarm that is `raised`.
+    """
+
+    meter: int
+    subs: tuple[int, ...]
+    loss_max_permille: int
+    loss_min: int
+    day: int = -1
+    totals: tuple[int, ...] = ()
+    raised: bool = False
+    reason: str = ""
+
+
 class ShardHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What a shard's state holds once: its clock, the end of its ledger, and totals that prove conservation.
 
@@ -466,6 +483,7 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "charge_items": (str, ChargeItem),
     "standing_alarms": (str, StandingAlarm),
     "meter_clocks": (int, MeterClock),
+    "main_meters": (int, MainMeter),
 }
 """Every kind of record by the name it is kept under: the types of its key and of itself."""
 

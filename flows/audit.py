@@ -35,6 +35,7 @@ from domain.facts import (
     ControlTermsSet,
     Fact,
     LoadReleased,
+    MainMeterSet,
     MeterInstalled,
     MeterRemoved,
     MeterReplaced,
@@ -401,6 +402,7 @@ class Audit:
             ProtectionOrdered: self._control,
             LoadReleased: self._control,
             MeterWatchSet: self._watch,
+            MainMeterSet: self._name_main,
             QuarantineDecided: self._decide,
             ReadingCorrected: self._correct,
         }
@@ -752,6 +754,16 @@ class Audit:
         if fact.meter not in self._meters:
             return Refusal.UNKNOWN_METER
         return None if _is_watch_valid(fact.terms) else Refusal.TERMS_INVALID
+
+    def _name_main(self, fact: MainMeterSet) -> Refusal | None:
+        named = [self._meters.get(number) for number in (fact.meter, *fact.subs)]
+        if not all(named):
+            return Refusal.UNKNOWN_METER
+        if len({meter.installed.commodity for meter in named if meter}) != 1:
+            return Refusal.WRONG_COMMODITY
+        each_once = len({fact.meter, *fact.subs}) == len(named) <= 1_001
+        limits = 0 <= fact.loss_max_permille <= 1_000 and 0 <= fact.loss_min <= 10**15
+        return None if each_once and limits else Refusal.TERMS_INVALID
 
     def usage_of(self, commodity: Commodity) -> int:
         """Wh or litres priced of a commodity."""

@@ -27,6 +27,7 @@ from domain.state import (
     Control,
     Forced,
     KeptOutcome,
+    MainMeter,
     MeterClock,
     MeterRecord,
     OpenCommand,
@@ -177,6 +178,7 @@ class ShardState:
     items: Table[str, ChargeItem] = field(default_factory=Table)
     standing: Table[str, StandingAlarm] = field(default_factory=Table)
     meter_clocks: Table[int, MeterClock] = field(default_factory=Table)
+    main_meters: Table[int, MainMeter] = field(default_factory=Table)
     slots: NDArray[np.int32] = field(default_factory=lambda: slots_for(np.empty(0, np.int64), np.empty(0, np.uint8)))
     account_ids: list[str] = field(default_factory=list)
     tariffs: list[Tariff] = field(default_factory=list)
@@ -234,6 +236,7 @@ class ShardState:
             items=Table(records["charge_items"]),
             standing=Table(records["standing_alarms"]),
             meter_clocks=Table(records["meter_clocks"]),
+            main_meters=Table(records["main_meters"]),
         )
 
     def installed(self, number: int) -> MeterRecord | None:
@@ -337,5 +340,6 @@ class ShardState:
             "charge_items": self.items.take_changes(),
             "standing_alarms": self.standing.take_changes(),
             "meter_clocks": self.meter_clocks.take_changes(),
+            "main_meters": self.main_meters.take_changes(),
         }
         return Changes(self.header, rows, records)

@@ -34,7 +34,7 @@ from domain.facts.readings import Column, ReadingBlock, ReadingRefused
 from domain.facts.record import Record, Ticked
 from domain.facts.sites import SiteSet
 from domain.facts.tariffs import TariffAssigned, TariffPublished
-from domain.facts.watch import MeterWatchSet, WatchTerms
+from domain.facts.watch import MainMeterSet, MeterWatchSet, WatchTerms
 
 RECORDS: tuple[type[Record], ...] = (
     Ticked,
@@ -58,6 +58,7 @@ RECORDS: tuple[type[Record], ...] = (
     ChargeItemSet,
     ChargeItemEnded,
     MeterWatchSet,
+    MainMeterSet,
     ControlOrdered,
     ControlTermsSet,
     ProtectionOrdered,
@@ -89,6 +90,7 @@ __all__ = [
     "ControlTermsSet",
     "Fact",
     "LoadReleased",
+    "MainMeterSet",
     "MeterInstalled",
     "MeterRemoved",
     "MeterReplaced",

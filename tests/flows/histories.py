@@ -35,6 +35,7 @@ from domain.facts import (
     ControlTermsSet,
     Fact,
     LoadReleased,
+    MainMeterSet,
     MeterInstalled,
     MeterRemoved,
     MeterReplaced,
@@ -393,6 +394,7 @@ class Street:
             self._policy,
             self._item,
             self._watch,
+            self._main_meter,
             self._allowance,
             self._control_terms,
             self._control_terms,
@@ -487,6 +489,18 @@ class Street:
         return self._kept(
             MeterWatchSet(at=self.now, id=self._id(), meter=choice.choice([*self.meters, 99]), terms=terms)
         )
+
+    def _main_meter(self) -> Fact:
+        """One of the meters before the others, or before none, or before itself."""
+        choice = self.random
+        numbers = [*self.meters, 99] if choice.random() < 0.1 else [*self.meters]
+        meter, *subs = choice.sample(numbers, choice.randint(1, len(numbers)))
+        return self._kept(
+            MainMeterSet(
+                at=self.now, id=self._id(), meter=meter, subs=choice.choice([tuple(subs), tuple(subs), (meter,)]),
+                loss_max_permille=choice.choice([0, 100, 1_001]), loss_min=choice.choice([0, 0, 500, -1]),
+            )
+        )  # fmt: skip
 
     def _item(self) -> Fact:
         """A fee, set anew now and then, or ended."""
