@@ -34,6 +34,7 @@ STATUS: dict[Refusal, HTTPStatus] = {
     Refusal.UNKNOWN_ACCOUNT: HTTPStatus.NOT_FOUND,
     Refusal.UNKNOWN_METER: HTTPStatus.NOT_FOUND,
     Refusal.UNKNOWN_TARIFF: HTTPStatus.NOT_FOUND,
+    Refusal.UNKNOWN_POLICY: HTTPStatus.NOT_FOUND,
     Refusal.UNKNOWN_ORDER: HTTPStatus.NOT_FOUND,
     Refusal.UNKNOWN_ITEM: HTTPStatus.NOT_FOUND,
     Refusal.UNKNOWN_CASE: HTTPStatus.NOT_FOUND,

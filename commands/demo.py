@@ -32,6 +32,8 @@ from domain.words import Supply
 ZONE = "Asia/Shanghai"
 SHARDS = 4
 GLITCHING, SILENT = "000000001004", "000000001010"
+OFFLINE_SECONDS = 15
+"""Of life: a meter that is silent for as long is offline, and one that a busy machine was late to read is not."""
 QUIET_SECONDS = 20.0
 
 
@@ -93,7 +95,8 @@ class Demo:
         """Run for some seconds, or until interrupted. Returns what was counted and checked."""
         kept = self._resumed()
         site_file = self.folder / "site.toml"
-        site_file.write_text(site_text(self.rooms, kept.ports), "utf-8")
+        offline_minutes = max(60, OFFLINE_SECONDS * self.speed // 60)
+        site_file.write_text(site_text(self.rooms, kept.ports, offline_minutes), "utf-8")
         self.door = str(Path(self.folder.resolve()) / "street.sock")
         prepare_kernel()
         clock = EventClock.from_now(kept.event_ms, self.speed)

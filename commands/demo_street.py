@@ -61,6 +61,7 @@ _METER = """\
   profile = "{profile}"
   account = "{account}"
   tariff = "{tariff}"
+  offline_minutes = {offline}
 
 """
 
@@ -76,8 +77,8 @@ def rooms_of(count: int) -> list[tuple[str, str, str, str]]:
     return rooms
 
 
-def site_text(count: int, ports: list[int]) -> str:
-    """The site file: one bus of electricity meters per building, one of water meters."""
+def site_text(count: int, ports: list[int], offline_minutes: int) -> str:
+    """The site file: one bus of electricity meters per building, one of water meters. `offline_minutes`: of event time."""
     rooms = rooms_of(count)
     parts = [
         '# Written by `meterline demo`: simulated meters on this machine.\n[site]\nname = "阳光公寓"\nzone = "Asia/Shanghai"\ncurrency = "CNY"\n\n'
@@ -93,7 +94,7 @@ def site_text(count: int, ports: list[int]) -> str:
         parts += [
             _METER.format(
                 number=1001 + index, unit=unit, account=room[0], tariff="demo-electricity",
-                profile=ELECTRICITY_PROFILES[index % len(ELECTRICITY_PROFILES)],
+                profile=ELECTRICITY_PROFILES[index % len(ELECTRICITY_PROFILES)], offline=offline_minutes,
             )
             for unit, (index, room) in enumerate(((i, room) for i, room in enumerate(rooms) if room[0][0] == letter), start=1)
         ]  # fmt: skip
@@ -105,6 +106,7 @@ def site_text(count: int, ports: list[int]) -> str:
             account=room[0],
             tariff="demo-water",
             profile="xintai-water",
+            offline=offline_minutes,
         )
         for index, room in enumerate(rooms)
         if index % WATER_EVERY == 0

@@ -10,8 +10,9 @@ from typing import Self
 import msgspec
 from ulid import ULID
 
+from commands.site_fees import fees_of, has_fees
 from connectors.clock import EventClock
-from connectors.files.site import Site, account_facts, meter_facts, site_fact
+from connectors.files.site import Site, account_facts, meter_facts, meter_term_facts, policy_facts, site_fact
 from connectors.processes import Child, meterline_command
 from connectors.redis.errors import StoreError
 from connectors.redis.server import EmbeddedServer
@@ -127,7 +128,8 @@ class Running:
 
     def _open_site(self, at: int, more: list[tuple[str, Fact]]) -> None:
         """Append what the site file says, and hear what the machine answers."""
-        facts: list[tuple[int, Fact]] = [(shard, site_fact(self.site, at)) for shard in range(self.store.shards)]
+        everywhere = [site_fact(self.site, at), *policy_facts(self.site, at)]
+        facts: list[tuple[int, Fact]] = [(shard, fact) for shard in range(self.store.shards) for fact in everywhere]
         for tariff in self.site.tariffs:
             for shard in range(self.store.shards):
                 published = TariffPublished(
@@ -136,13 +138,24 @@ class Running:
                 facts.append((shard, published))
         accounts = [(fact.account, fact) for fact in account_facts(self.site, at)]
         meters = [(fact.account, fact) for fact in meter_facts(self.site, at)]
-        facts += [(shard_of(account, self.store.shards), fact) for account, fact in [*accounts, *more, *meters]]
+        told: list[tuple[str, Fact]] = [*accounts, *self._fees(at), *more, *meters, *meter_term_facts(self.site, at)]
+        facts += [(shard_of(account, self.store.shards), fact) for account, fact in told]
         waiting = [(shard, self.store.append(shard, fact)) for shard, fact in facts]
         self.wait_until_settled()
         for refused in self._refusals(waiting):
             self.say(
                 f"refused: {refused.kind} {refused.account or refused.detail}: {refused.refusal} {refused.detail}".rstrip()
             )
+
+    def _fees(self, at: int) -> list[tuple[str, Fact]]:
+        """Fees and allowances that the store does not have yet as the file says them."""
+        if not has_fees(self.site):
+            return []
+        self.wait_until_settled()  # What the log says and nobody has folded would be said twice.
+        fees = fees_of(self.site, at, (self.store.load(shard) for shard in range(self.store.shards)))
+        for sentence in fees.left_out:
+            self.say(sentence)
+        return [(fact.account, fact) for fact in fees.facts]
 
     def wait_until_settled(self, seconds: float = SETTLED_SECONDS) -> None:
         """Wait until everything that is in the log now is folded and committed. Raises StoreError if it takes too long."""

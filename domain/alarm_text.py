@@ -20,6 +20,7 @@ _WORDS: dict[AlarmKind, tuple[str, str]] = {
     AlarmKind.REVERSE_FLOW: ("反向用电", "power flows back"),
     AlarmKind.NIGHT_FLOW: ("夜间持续用量，疑似泄漏", "use at night, perhaps a leak"),
     AlarmKind.COMMAND_FAILED: ("控制命令未成功", "the supply could not be switched"),
+    AlarmKind.LINE_LOSS: ("线损超限", "more is lost behind a main meter than allowed"),
     AlarmKind.CLOCK_DRIFT: ("表计时钟偏差", "the meter's clock is wrong"),
     AlarmKind.LOAD_LIMIT: ("超负荷跳闸", "too much power, supply is cut"),
     AlarmKind.MALIGNANT_LOAD: ("恶性负载跳闸", "a malignant load, supply is cut"),

@@ -177,7 +177,7 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     `opening`: digest of what the account was first opened with. `former`: meters that it once had. `tenant_since`: ms UTC of the
     last opening or transfer. `closed_at`: 0 while it is not closed. `settled_posting`: number of the shard's last posting when the
     account was last settled; what was posted before belongs to a tenant who has gone. `pays_since`: ms UTC of the last settlement or
-    opening with one action; what was used before is not the present tenant's.
+    opening with one action; what was used before is not the present tenant's. `policy`: whose amounts `alarms` are; "": its own.
     """
 
     row: int
@@ -195,6 +195,7 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: int = 0
     settled_posting: int = 0
     pays_since: int = 0
+    policy: str = ""
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,6 +258,13 @@ class SiteRecord(msgspec.Struct, frozen=True, kw_only=True):
     title_en: str
     zone: str
     currency: str
+
+
+class PolicyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy, as `facts.PolicySet` says."""
+
+    policy: str
+    alarms: AlarmTerms
 
 
 class PlanRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -416,6 +424,23 @@ class StandingAlarm(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class MainMeter(msgspec.Struct, frozen=True, kw_only=True):
+    """A main meter and its sub-meters, ascending; limits as in `facts.MainMeterSet`.
+
+    `day`: its local day, -1 before the first tick. `totals`: of the main meter and then of each sub-meter, in Wh or litres, when the days
+    that are to be judged began; empty before the first whole day. `reason` is that of the alarm that is `raised`.
+    """
+
+    meter: int
+    subs: tuple[int, ...]
+    loss_max_permille: int
+    loss_min: int
+    day: int = -1
+    totals: tuple[int, ...] = ()
+    raised: bool = False
+    reason: str = ""
+
+
 class ShardHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What a shard's state holds once: its clock, the end of its ledger, and totals that prove conservation.
 
@@ -447,6 +472,7 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "meter_records": (int, MeterRecord),
     "tariff_records": (str, TariffRecord),
     "site_records": (str, SiteRecord),
+    "policy_records": (str, PolicyRecord),
     "plan_records": (int, PlanRecord),
     "kept_outcomes": (bytes, KeptOutcome),
     "cases": (str, QuarantineCase),
@@ -457,6 +483,7 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "charge_items": (str, ChargeItem),
     "standing_alarms": (str, StandingAlarm),
     "meter_clocks": (int, MeterClock),
+    "main_meters": (int, MainMeter),
 }
 """Every kind of record by the name it is kept under: the types of its key and of itself."""
 

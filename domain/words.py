@@ -140,6 +140,9 @@ CASH_BY_CHANNEL = {
 }
 """Where an order's money goes or comes from, by its `channel`; any other channel is Ledger.CASH."""
 
+UNITS = {Commodity.ELECTRICITY: "kWh", Commodity.WATER: "m³"}
+"""What a thousand Wh or litres are called."""
+
 REVENUE = {Commodity.ELECTRICITY: Ledger.REVENUE_ELECTRICITY, Commodity.WATER: Ledger.REVENUE_WATER}
 
 
@@ -214,6 +217,7 @@ class AlarmKind(StrEnum):
     STUCK = "stuck"
     REVERSE_FLOW = "reverse_flow"
     NIGHT_FLOW = "night_flow"
+    LINE_LOSS = "line_loss"
     COMMAND_FAILED = "command_failed"
     LOAD_LIMIT = "load_limit"
     MALIGNANT_LOAD = "malignant_load"
@@ -272,6 +276,7 @@ SEVERITY = {
     AlarmKind.MONTH_USAGE: Severity.WARNING,
     AlarmKind.OFFLINE: Severity.WARNING,
     AlarmKind.CLOCK_DRIFT: Severity.WARNING,
+    AlarmKind.LINE_LOSS: Severity.WARNING,
     AlarmKind.STUCK: Severity.WARNING,
     AlarmKind.REVERSE_FLOW: Severity.WARNING,
     AlarmKind.NIGHT_FLOW: Severity.WARNING,
@@ -293,6 +298,7 @@ class Refusal(StrEnum):
     UNKNOWN_ACCOUNT = "unknown_account"
     UNKNOWN_METER = "unknown_meter"
     UNKNOWN_TARIFF = "unknown_tariff"
+    UNKNOWN_POLICY = "unknown_policy"
     UNKNOWN_ORDER = "unknown_order"
     UNKNOWN_ITEM = "unknown_item"
     UNKNOWN_CASE = "unknown_case"

@@ -35,10 +35,12 @@ from domain.facts import (
     ControlTermsSet,
     Fact,
     LoadReleased,
+    MainMeterSet,
     MeterInstalled,
     MeterRemoved,
     MeterReplaced,
     MeterWatchSet,
+    PolicySet,
     ProtectionOrdered,
     QuarantineDecided,
     ReadingBlock,
@@ -145,6 +147,8 @@ class Audit:
         self._pruned_day = 0
         self._accounts: dict[str, AccountOpened] = {}
         self._warned: dict[str, AlarmTerms] = {}
+        self._policies: dict[str, AlarmTerms] = {}
+        self._followed: dict[str, str] = {}
         self._prepared: set[str] = set()
         self._closed: set[str] = set()
         self._meters: dict[int, _Meter] = {}
@@ -375,6 +379,7 @@ class Audit:
     def _carried_out(self, fact: Record) -> Refusal | None:
         rules: dict[type[Record], Callable[[Any], Refusal | None]] = {
             SiteSet: self._site,
+            PolicySet: self._policy,
             TariffPublished: self._publish,
             AccountOpened: self._open,
             AccountActivated: self._activate,
@@ -397,6 +402,7 @@ class Audit:
             ProtectionOrdered: self._control,
             LoadReleased: self._control,
             MeterWatchSet: self._watch,
+            MainMeterSet: self._name_main,
             QuarantineDecided: self._decide,
             ReadingCorrected: self._correct,
         }
@@ -413,6 +419,26 @@ class Audit:
         if not (1 <= len(fact.site) <= 100 and len(letters) == 3 and all("A" <= letter <= "Z" for letter in letters)):
             return Refusal.TERMS_INVALID
         self._sites[fact.site] = fact.currency
+        return None
+
+    def _policy(self, fact: PolicySet) -> Refusal | None:
+        if not 1 <= len(fact.policy) <= 100 or not _are_terms_valid(fact.alarms):
+            return Refusal.TERMS_INVALID
+        self._policies[fact.policy] = fact.alarms
+        self._warned |= {account: fact.alarms for account, policy in self._followed.items() if policy == fact.policy}
+        return None
+
+    def _follow(self, account: str, policy: str | None, own: AlarmTerms | None) -> Refusal | None:
+        """An account has amounts of its own, or those of the policy that it follows from now on."""
+        if policy and policy not in self._policies:
+            return Refusal.UNKNOWN_POLICY
+        if (policy and own) or (own and not _are_terms_valid(own)):
+            return Refusal.TERMS_INVALID
+        if own or policy == "":
+            self._followed.pop(account, None)
+        if policy:
+            self._followed[account] = policy
+        self._warned[account] = own or (self._policies[policy] if policy else self._warned[account])
         return None
 
     def _publish(self, fact: TariffPublished) -> Refusal | None:
@@ -475,10 +501,10 @@ class Audit:
         if before:
             same = msgspec.structs.replace(fact, id=before.id, at=before.at) == before
             return None if same else Refusal.EXISTS_WITH_DIFFERENT_CONTENT
-        if not _are_terms_valid(fact.alarms):
-            return Refusal.TERMS_INVALID
+        own = None if fact.policy and fact.alarms == AlarmTerms() else fact.alarms
+        if refusal := self._follow(fact.account, fact.policy, own):
+            return refusal
         self._accounts[fact.account] = fact
-        self._warned[fact.account] = fact.alarms
         self.balances[fact.account] = 0
         if fact.prepared:
             self._prepared.add(fact.account)
@@ -497,10 +523,7 @@ class Audit:
     def _update(self, fact: AccountUpdated) -> Refusal | None:
         if fact.account not in self._accounts:
             return Refusal.UNKNOWN_ACCOUNT
-        if fact.alarms and not _are_terms_valid(fact.alarms):
-            return Refusal.TERMS_INVALID
-        self._warned[fact.account] = fact.alarms or self._warned[fact.account]
-        return None
+        return self._follow(fact.account, fact.policy, fact.alarms)
 
     def _leave(self, fact: AccountTransferred | AccountClosed) -> Refusal | None:
         """A tenant goes, and leaves nothing behind to the last pico, unless the balance is carried over to the next."""
@@ -732,6 +755,16 @@ class Audit:
             return Refusal.UNKNOWN_METER
         return None if _is_watch_valid(fact.terms) else Refusal.TERMS_INVALID
 
+    def _name_main(self, fact: MainMeterSet) -> Refusal | None:
+        named = [self._meters.get(number) for number in (fact.meter, *fact.subs)]
+        if not all(named):
+            return Refusal.UNKNOWN_METER
+        if len({meter.installed.commodity for meter in named if meter}) != 1:
+            return Refusal.WRONG_COMMODITY
+        each_once = len({fact.meter, *fact.subs}) == len(named) <= 1_001
+        limits = 0 <= fact.loss_max_permille <= 1_000 and 0 <= fact.loss_min <= 10**15
+        return None if each_once and limits else Refusal.TERMS_INVALID
+
     def usage_of(self, commodity: Commodity) -> int:
         """Wh or litres priced of a commodity."""
         return self._usage[commodity]
@@ -840,10 +873,17 @@ def _is_possible(meter: _Meter, elapsed_ms: int, advance: int) -> bool:
 
 
 def _are_terms_valid(terms: AlarmTerms) -> bool:
-    bounded = (abs(terms.low), abs(terms.arrears), abs(terms.reconnect), terms.hysteresis, terms.max_balance)
+    bounded = (
+        abs(terms.low),
+        abs(terms.arrears),
+        abs(terms.reconnect),
+        terms.hysteresis,
+        terms.max_balance,
+        terms.overdraft,
+    )
     return (
         terms.low >= terms.pretrip >= terms.arrears <= terms.reconnect
-        and terms.hysteresis >= 0
+        and min(terms.hysteresis, terms.overdraft) >= 0
         and 0 < terms.repeat_ms <= 10**12
         and 0 <= terms.repeat_max <= 250
         and all(amount < MONEY_MAX_MICROS for amount in bounded)

@@ -29,10 +29,12 @@ from domain.facts import (
     ControlTermsSet,
     Fact,
     LoadReleased,
+    MainMeterSet,
     MeterInstalled,
     MeterRemoved,
     MeterReplaced,
     MeterWatchSet,
+    PolicySet,
     ProtectionOrdered,
     QuarantineDecided,
     ReadingBlock,
@@ -52,6 +54,7 @@ from flows.alarms import repeat_alarm
 from flows.clocks import watch_clocks
 from flows.items import charge_due
 from flows.ledger import append_postings, seal
+from flows.main_meters import compare_mains
 from flows.orders.accounts import activate_account, open_account, update_account
 from flows.orders.allowances import set_allowance
 from flows.orders.answers import decide_order, prune_outcomes
@@ -60,8 +63,10 @@ from flows.orders.control import order_control, protect, release_load, set_contr
 from flows.orders.corrections import correct_reading
 from flows.orders.decisions import decide_case
 from flows.orders.items import end_item, set_item
+from flows.orders.main_meters import set_main_meter
 from flows.orders.meters import install_meter
 from flows.orders.money import adjust, recharge, refund, reverse
+from flows.orders.policies import set_policy
 from flows.orders.removal import remove_meter, replace_meter
 from flows.orders.sites import set_site
 from flows.orders.tariffs import assign_tariff, publish_tariff
@@ -109,6 +114,7 @@ NO_VALUES = _column(np.empty(0, np.int64))
 
 ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     SiteSet: set_site,
+    PolicySet: set_policy,
     TariffPublished: publish_tariff,
     AccountOpened: open_account,
     AccountActivated: activate_account,
@@ -125,6 +131,7 @@ ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     ChargeItemSet: set_item,
     ChargeItemEnded: end_item,
     MeterWatchSet: set_watch,
+    MainMeterSet: set_main_meter,
     ControlOrdered: order_control,
     QuarantineDecided: decide_case,
     ReadingCorrected: correct_reading,
@@ -277,8 +284,10 @@ def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
         record = state.account_record(int(event.row))
         effects.alarms.append(repeat_alarm(record, int(event.before), int(event.balance), now, int(event.after)))
     charge_due(state, now, effects)
-    if state.watches.count and now > 0:
-        watch(state, now, _local_days(state, now), _local_minutes(state, now), effects)
+    if now > 0 and (state.watches.count or len(state.main_meters)):
+        today = _local_days(state, now)
+        watch(state, now, today, _local_minutes(state, now), effects)
+        compare_mains(state, now, today, effects)
     commands.tick(state, now, effects)
     prune_outcomes(state, now)
 

@@ -27,10 +27,12 @@ from domain.state import (
     Control,
     Forced,
     KeptOutcome,
+    MainMeter,
     MeterClock,
     MeterRecord,
     OpenCommand,
     PlanRecord,
+    PolicyRecord,
     QuarantineCase,
     RowChanges,
     Rows,
@@ -165,6 +167,7 @@ class ShardState:
     meter_records: Table[int, MeterRecord] = field(default_factory=Table)
     tariff_records: Table[str, TariffRecord] = field(default_factory=Table)
     sites: Table[str, SiteRecord] = field(default_factory=Table)
+    policies: Table[str, PolicyRecord] = field(default_factory=Table)
     plan_records: Table[int, PlanRecord] = field(default_factory=Table)
     outcomes: Table[bytes, KeptOutcome] = field(default_factory=Table)
     cases: Table[str, QuarantineCase] = field(default_factory=Table)
@@ -175,6 +178,7 @@ class ShardState:
     items: Table[str, ChargeItem] = field(default_factory=Table)
     standing: Table[str, StandingAlarm] = field(default_factory=Table)
     meter_clocks: Table[int, MeterClock] = field(default_factory=Table)
+    main_meters: Table[int, MainMeter] = field(default_factory=Table)
     slots: NDArray[np.int32] = field(default_factory=lambda: slots_for(np.empty(0, np.int64), np.empty(0, np.uint8)))
     account_ids: list[str] = field(default_factory=list)
     tariffs: list[Tariff] = field(default_factory=list)
@@ -221,6 +225,7 @@ class ShardState:
             meter_records=Table(records["meter_records"]),
             tariff_records=Table(records["tariff_records"]),
             sites=Table(records["site_records"]),
+            policies=Table(records["policy_records"]),
             plan_records=Table(records["plan_records"]),
             outcomes=Table(records["kept_outcomes"]),
             cases=Table(records["cases"]),
@@ -231,6 +236,7 @@ class ShardState:
             items=Table(records["charge_items"]),
             standing=Table(records["standing_alarms"]),
             meter_clocks=Table(records["meter_clocks"]),
+            main_meters=Table(records["main_meters"]),
         )
 
     def installed(self, number: int) -> MeterRecord | None:
@@ -323,6 +329,7 @@ class ShardState:
             "meter_records": self.meter_records.take_changes(),
             "tariff_records": self.tariff_records.take_changes(),
             "site_records": self.sites.take_changes(),
+            "policy_records": self.policies.take_changes(),
             "plan_records": self.plan_records.take_changes(),
             "kept_outcomes": self.outcomes.take_changes(),
             "cases": self.cases.take_changes(),
@@ -333,5 +340,6 @@ class ShardState:
             "charge_items": self.items.take_changes(),
             "standing_alarms": self.standing.take_changes(),
             "meter_clocks": self.meter_clocks.take_changes(),
+            "main_meters": self.main_meters.take_changes(),
         }
         return Changes(self.header, rows, records)

@@ -10,11 +10,10 @@ from domain.effects import Alarm, Effects
 from domain.ids import meter_text
 from domain.state import StandingAlarm
 from domain.units import quantity_text
-from domain.words import WATCHED_ALARM, AlarmKind, AlarmState, Watched
+from domain.words import UNITS, WATCHED_ALARM, AlarmKind, AlarmState, Commodity, Watched
 from flows.readings.watching import CHANGED, look, month_usage
 from flows.state import ShardState
 
-_UNITS = ("kWh", "m³")
 _NO_DAYS = np.empty(0, np.int32)
 
 
@@ -69,7 +68,7 @@ def _say(
 def _reason(state: ShardState, row: int, kind: AlarmKind, today: int) -> str:
     """How much it is, where an amount says more than the kind alone."""
     meter, terms = state.meters.rows[row], state.meter_terms.rows[row]
-    unit = _UNITS[int(terms.commodity)]
+    unit = UNITS[Commodity(int(terms.commodity))]
     match kind:
         case AlarmKind.DAY_USAGE:
             return f"{quantity_text(int(meter.day_usage))} {unit}"

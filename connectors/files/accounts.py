@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from connectors.files.site_document import is_quantity, thousandths
+from connectors.files.site_texts import is_quantity, thousandths
 from domain.documents import Mistake, MistakesError
 from domain.ids import account_id, meter_number
 from domain.units import MONEY_MAX_MICROS, money_micros

@@ -12,22 +12,42 @@ from pathlib import Path
 from ulid import ULID
 
 from connectors.files.site_checks import Findings, SiteTariff
-from connectors.files.site_document import AccountPart, BusPart, MeterPart, SiteDocument, alarm_terms, thousandths
+from connectors.files.site_document import AccountPart, BusPart, MeterPart, SiteDocument, SitePart, alarm_terms
+from connectors.files.site_terms import AllowancePart, ItemPart, day_number
+from connectors.files.site_texts import thousandths
 from connectors.modbus.profile import Profile
 from connectors.modbus.wire import Wire
 from domain.documents import Lines, Mistake, MistakesError, key_text, load, parse, read_document
-from domain.facts import AccountOpened, AlarmTerms, MeterInstalled, Place, SiteSet
+from domain.facts import (
+    AccountOpened,
+    AlarmTerms,
+    AllowanceSet,
+    ChargeItemSet,
+    ControlTerms,
+    ControlTermsSet,
+    MeterInstalled,
+    MeterWatchSet,
+    Place,
+    PolicySet,
+    SiteSet,
+    WatchTerms,
+)
 from domain.ids import meter_number
+from domain.units import money_micros
+from domain.words import ItemKind, Period
 
 
 @dataclass(frozen=True, slots=True)
 class SiteAccount:
-    """An account as it is to be opened."""
+    """An account as it is to be opened. `policy`: whose amounts it follows; "": it has its own."""
 
     id: str
     name: str
     place: Place
     alarms: AlarmTerms
+    policy: str = ""
+    items: tuple[ItemPart, ...] = ()
+    allowance: AllowancePart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +62,8 @@ class SiteMeter:
     ct_ratio: int = 1
     pt_ratio: int = 1
     opening_register: int | None = None
+    watch: WatchTerms | None = None
+    control: ControlTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +86,7 @@ class Site:
     tariffs: tuple[SiteTariff, ...]
     accounts: tuple[SiteAccount, ...]
     buses: tuple[SiteBus, ...]
+    policies: tuple[tuple[str, AlarmTerms], ...] = ()
 
     @property
     def meters(self) -> tuple[SiteMeter, ...]:
@@ -100,25 +123,28 @@ def _site(document: SiteDocument, findings: Findings) -> Site:
         zone=document.site.zone,
         currency=document.site.currency,
         tariffs=tuple(findings.tariffs.values()),
+        policies=tuple((part.name, alarm_terms(part.model_dump())) for part in document.policy),
         accounts=tuple(_account(part, document.site.name) for part in document.account),
-        buses=tuple(_bus(part, findings.profiles) for part in document.bus),
+        buses=tuple(_bus(part, findings.profiles, document.site) for part in document.bus),
     )
 
 
 def _account(part: AccountPart, site: str) -> SiteAccount:
     place = Place(site=site, building=part.building, floor=part.floor, room=part.room)
-    return SiteAccount(part.id, part.name, place, alarm_terms(part.model_dump()))
+    alarms = alarm_terms(part.model_dump())
+    return SiteAccount(part.id, part.name, place, alarms, part.policy or "", tuple(part.item), part.allowance)
 
 
-def _bus(part: BusPart, profiles: Mapping[str, Profile]) -> SiteBus:
+def _bus(part: BusPart, profiles: Mapping[str, Profile], site: SitePart) -> SiteBus:
     wire = Wire(
         name=part.name, kind=part.kind, host=part.host, port=part.port, device=part.device, baud=part.baud,
         parity=part.parity, timeout_ms=part.timeout_ms,
     )  # fmt: skip
-    return SiteBus(wire, part.poll_seconds, tuple(_meter(meter, profiles) for meter in part.meter), part.gap_ms)
+    meters = tuple(_meter(meter, profiles, site, part.poll_seconds) for meter in part.meter)
+    return SiteBus(wire, part.poll_seconds, meters, part.gap_ms)
 
 
-def _meter(part: MeterPart, profiles: Mapping[str, Profile]) -> SiteMeter:
+def _meter(part: MeterPart, profiles: Mapping[str, Profile], site: SitePart, poll_seconds: float) -> SiteMeter:
     overrides = part.model_dump(include={"rated_per_hour", "modulus", "switchable"}, exclude_none=True)
     return SiteMeter(
         number=meter_number(part.number),
@@ -129,6 +155,8 @@ def _meter(part: MeterPart, profiles: Mapping[str, Profile]) -> SiteMeter:
         ct_ratio=part.ct_ratio,
         pt_ratio=part.pt_ratio,
         opening_register=None if part.opening_register is None else thousandths(part.opening_register),
+        watch=part.watch(poll_seconds),
+        control=part.control.terms(site.zone, site.holidays) if part.control else None,
     )
 
 
@@ -151,6 +179,14 @@ def site_fact(site: Site, at: int) -> SiteSet:
     )
 
 
+def policy_facts(site: Site, at: int) -> list[PolicySet]:
+    """The policies as facts of the time `at`, for every shard."""
+    return [
+        PolicySet(at=at, id=_fact_id(at, site.name, "policy", name), policy=name, alarms=alarms)
+        for name, alarms in site.policies
+    ]
+
+
 def account_facts(site: Site, at: int) -> list[AccountOpened]:
     """The accounts as facts of the time `at`."""
     return [
@@ -162,6 +198,7 @@ def account_facts(site: Site, at: int) -> list[AccountOpened]:
             name=account.name,
             place=account.place,
             alarms=account.alarms,
+            policy=account.policy,
         )
         for account in site.accounts
     ]
@@ -185,4 +222,58 @@ def meter_facts(site: Site, at: int) -> list[MeterInstalled]:
             switchable=meter.profile.switchable,
         )
         for meter in site.meters
+    ]
+
+
+def meter_term_facts(site: Site, at: int) -> list[tuple[str, MeterWatchSet | ControlTermsSet]]:
+    """How the meters are watched, and controlled where the file says so, as facts of the time `at`, each with its account."""
+    facts: list[tuple[str, MeterWatchSet | ControlTermsSet]] = []
+    for meter in site.meters:
+        number, name = meter.number, str(meter.number)
+        if meter.watch:
+            watch = MeterWatchSet(at=at, id=_fact_id(at, site.name, "watch", name), meter=number, terms=meter.watch)
+            facts.append((meter.account, watch))
+        if meter.control:
+            name = _fact_id(at, site.name, "control", name)
+            facts.append((meter.account, ControlTermsSet(at=at, id=name, meter=number, terms=meter.control)))
+    return facts
+
+
+def item_facts(site: Site, at: int) -> list[ChargeItemSet]:
+    """The fees of accounts as facts of the time `at`. Saying one again that has ended would charge it again: see `commands/site_fees.py`."""
+    return [
+        ChargeItemSet(
+            at=at,
+            id=_fact_id(at, site.name, "item", account.id, item.item),
+            account=account.id,
+            item=item.item,
+            title=item.title,
+            kind=ItemKind(item.kind),
+            amount_micros=money_micros(item.amount),
+            area=thousandths(item.area) if item.area else 0,
+            period=Period(item.period),
+            starts=day_number(item.starts),
+            ends=day_number(item.ends) if item.ends else -1,
+            partial=item.partial,
+            zone=site.zone,
+        )
+        for account in site.accounts
+        for item in account.items
+    ]
+
+
+def allowance_facts(site: Site, at: int) -> list[AllowanceSet]:
+    """What accounts have free, as facts of the time `at`. Saying it again would give the month anew: see `commands/site_fees.py`."""
+    return [
+        AllowanceSet(
+            at=at,
+            id=_fact_id(at, site.name, "allowance", account.id),
+            account=account.id,
+            kind=allowance.word,
+            amount=allowance.micros_or_units,
+            from_day=day_number(allowance.starts),
+            partial=allowance.partial,
+        )
+        for account in site.accounts
+        if (allowance := account.allowance)
     ]

@@ -1,5 +1,6 @@
 """What no single key of a site file can show: names that nothing answers to, and things that are there twice."""
 
+import datetime as dt
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -7,14 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.files.site_document import alarm_terms, is_quantity, thousandths
+from connectors.files.site_document import AmountsPart, alarm_terms
+from connectors.files.site_texts import is_quantity, thousandths
 from connectors.modbus.profile import Profile, UnknownProfileError, load_profile
 from domain.documents import MistakesError, read_document
 from domain.documents import Path as KeyPath
 from domain.facts import AlarmTerms
-from domain.units import quantity_text
+from domain.units import ORDER_MAX_MICROS, money_micros, quantity_text
 
 RATIO_MAX = 1_000_000
+AREA_MAX = 10**9
+"""Thousandths of a m²."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Findings:
     """
 
     def __init__(self, tables: dict[str, Any], folder: Path, catalogue: Mapping[str, str]) -> None:
+        self.policies = _rows(tables, "policy")
         self.accounts = _rows(tables, "account")
         self.buses = _rows(tables, "bus")
         self.meters = [row for path, bus in self.buses for row in _rows(bus, "meter", path)]
@@ -58,8 +63,11 @@ class Findings:
             *self._tariffs(),
             *self._profiles(),
             *self._repeats(),
-            *self._accounts(),
+            *self._amounts(),
+            *self._policies(),
+            *self._fees(),
             *self._buses(),
+            *self._rounds(),
             *self._links(),
         ]
 
@@ -104,19 +112,29 @@ class Findings:
                 yield (*path, "profile"), f"{name!r} with mistakes: {error}", "a profile without mistakes"
 
     def _repeats(self) -> Iterator[Finding]:
+        yield from _repeated(self.policies, "name", "each policy once")
         yield from _repeated(self.accounts, "id", "each account once")
         yield from _repeated(self.buses, "name", "each bus name once")
         yield from _repeated(self.meters, "number", "each meter number once")
         for path, bus in self.buses:
             yield from _repeated(_rows(bus, "meter", path), "unit", "each unit once on a bus")
 
-    def _accounts(self) -> Iterator[Finding]:
-        for path, row in self.accounts:
+    def _amounts(self) -> Iterator[Finding]:
+        for path, row in self.policies + self.accounts:
             try:
                 terms = alarm_terms(row)
             except (TypeError, ValueError, AttributeError):
                 continue
             yield from ((path, found, expected) for found, expected in _disorders(terms))
+
+    def _policies(self) -> Iterator[Finding]:
+        known = [row["name"] for _, row in self.policies if isinstance(row.get("name"), str)]
+        for path, row in self.accounts:
+            name = row.get("policy")
+            if isinstance(name, str) and name not in known:
+                yield (*path, "policy"), repr(name), f"a policy of this file: {', '.join(known) or 'none'}"
+            if own := [key for key in AmountsPart.model_fields if "policy" in row and key in row]:
+                yield (*path, own[0]), "an amount beside a policy", "a policy, or amounts of its own"
 
     def _buses(self) -> Iterator[Finding]:
         places: Counter[str] = Counter()
@@ -131,6 +149,35 @@ class Findings:
             places[place] += 1
             if places[place] == 2 and kind != "tcp":
                 yield path, f"a second bus at {place}", "one bus for one line: two masters collide on it"
+
+    def _rounds(self) -> Iterator[Finding]:
+        for bus_path, bus in self.buses:
+            poll = bus.get("poll_seconds", 60)
+            for path, row in _rows(bus, "meter", bus_path):
+                minutes = row.get("offline_minutes")
+                if isinstance(minutes, int) and isinstance(poll, int | float) and 0 < minutes * 60 <= poll:
+                    yield (
+                        (*path, "offline_minutes"),
+                        str(minutes),
+                        f"more than a round of its bus, {poll} s; 0: not watched",
+                    )
+
+    def _fees(self) -> Iterator[Finding]:
+        for path, account in self.accounts:
+            items = _rows(account, "item", path)
+            yield from _repeated(items, "item", "each item of an account once")
+            for place, row in items:
+                starts, ends = row.get("starts"), row.get("ends")
+                if isinstance(starts, dt.date) and isinstance(ends, dt.date) and ends < starts:
+                    yield (*place, "ends"), str(ends), "a day not before starts"
+                amount, area = row.get("amount"), row.get("area")
+                if is_quantity(area) and is_quantity(amount) and not _is_fee(amount, area):
+                    yield (*place, "area"), repr(area), "1000000 m² at most, and amount x area up to 10^9"
+            allowance = account.get("allowance")
+            if isinstance(allowance, dict) and allowance.get("kind") in {"electricity", "water"}:
+                amount = allowance.get("amount")
+                if isinstance(amount, str) and not is_quantity(amount):
+                    yield (*path, "allowance", "amount"), repr(amount), "kWh or m³ as text, of at most 3 decimals"
 
     def _links(self) -> Iterator[Finding]:
         known = {row.get("id") for _, row in self.accounts if isinstance(row.get("id"), str)}
@@ -157,11 +204,21 @@ def _disorders(terms: AlarmTerms) -> Iterator[tuple[str, str]]:
         yield "a negative overdraft", "overdraft from 0"
 
 
+def _is_fee(amount: str, area: str) -> bool:
+    square = thousandths(area)
+    return 0 < square <= AREA_MAX and money_micros(amount) * square <= 1000 * ORDER_MAX_MICROS
+
+
 def _misfits(path: KeyPath, row: dict[str, Any], profile: Profile, tariff: SiteTariff | None) -> Iterator[Finding]:
     if tariff is not None and tariff.commodity != profile.commodity:
         yield (*path, "tariff"), f"{tariff.id!r} for {tariff.commodity}", f"a tariff for {profile.commodity}"
     if row.get("switchable") is True and profile.switch is None:
         yield (*path, "switchable"), "true", f"false, because profile {profile.name} has no [switch]"
+    if "control" in row and not row.get("switchable", profile.switchable):
+        yield (*path, "control"), "terms of control", "none, because this meter is not switched"
+    night = row.get("night_from", "02:00")
+    if night == row.get("night_until", "04:00"):
+        yield (*path, "night_from" if "night_from" in row else "night_until"), repr(night), "a night of some minutes"
     ct, pt, opening = row.get("ct_ratio", 1), row.get("pt_ratio", 1), row.get("opening_register", "")
     if isinstance(ct, int) and isinstance(pt, int) and ct * pt > RATIO_MAX:
         yield (*path, "ct_ratio"), f"{ct} x {pt}", f"ct_ratio x pt_ratio up to {RATIO_MAX}"

@@ -3,82 +3,17 @@
 What no single key can show (names that nothing answers to, things that are there twice) is in `site_checks.py`.
 """
 
-import re
-from collections.abc import Callable, Mapping
-from functools import cache
-from importlib.resources import files
-from typing import Annotated, Any, TypeGuard
+from collections.abc import Mapping
+from typing import Any
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from connectors.files.site_terms import AllowancePart, ControlPart, Day, ItemPart, WatchPart
+from connectors.files.site_texts import AccountName, Currency, MeterText, Money, Name, Quantity, Zone
 from connectors.modbus.wire import BusKind, Parity
 from domain.documents import Part
 from domain.facts import AlarmTerms
-from domain.ids import account_id, meter_number
-from domain.units import MINUTE_MS, MONEY_MAX_MICROS, money_micros
-
-_QUANTITY = re.compile(r"(\d{1,12})(?:\.(\d{1,3}))?", re.ASCII)
-
-
-def thousandths(text: str) -> int:
-    """Wh in decimal kWh, or litres in decimal m³. Raises ValueError for more than 3 decimals or no number."""
-    match = _QUANTITY.fullmatch(text)
-    if match is None:
-        raise ValueError("a decimal number of at most 3 decimals")
-    return int(match[1]) * 1000 + int((match[2] or "").ljust(3, "0"))
-
-
-def is_quantity(found: object) -> TypeGuard[str]:
-    """Whether a key's value is text that `thousandths` reads."""
-    return isinstance(found, str) and _QUANTITY.fullmatch(found) is not None
-
-
-@cache
-def _zones() -> frozenset[str]:
-    # From the pinned package and never from the machine, as tariffs do.
-    return frozenset(files("tzdata").joinpath("zones").read_text("utf-8").split())
-
-
-def _zone(name: str) -> None:
-    if name not in _zones():
-        raise ValueError(name)
-
-
-def _amount(text: str) -> None:
-    if abs(money_micros(text)) >= MONEY_MAX_MICROS:
-        raise ValueError(text)
-
-
-def _twelve_digits(text: str) -> None:
-    if len(text) != 12 or not meter_number(text):
-        raise ValueError(text)
-
-
-def _three_letters(text: str) -> None:
-    if re.fullmatch(r"[A-Z]{3}", text) is None:
-        raise ValueError(text)
-
-
-def _text(check: Callable[[str], object], expected: str) -> AfterValidator:
-    def checked(text: str) -> str:
-        try:
-            check(text)
-        except ValueError:
-            raise ValueError(expected) from None
-        return text
-
-    return AfterValidator(checked)
-
-
-Money = Annotated[str, _text(_amount, 'an amount as text, such as "20.00", of at most 6 decimals')]
-Quantity = Annotated[str, _text(thousandths, 'kWh or m³ as text, such as "1234.56", of at most 3 decimals')]
-AccountName = Annotated[
-    str, _text(account_id, "1 to 64 letters, digits, '.', '_' or '-', the first a letter or a digit")
-]
-Zone = Annotated[str, _text(_zone, "an IANA time zone such as Asia/Shanghai")]
-MeterText = Annotated[str, _text(_twelve_digits, "the 12 digits on the meter, not all zero")]
-Currency = Annotated[str, _text(_three_letters, "three capital letters, such as CNY")]
-Name = Annotated[str, Field(min_length=1, max_length=100)]
+from domain.units import MINUTE_MS, money_micros
 
 
 class SitePart(Part):
@@ -87,6 +22,7 @@ class SitePart(Part):
     name: Name
     zone: Zone
     currency: Currency
+    holidays: list[Day] = Field(default=[], max_length=4_000)
 
 
 class TariffPart(Part):
@@ -95,14 +31,9 @@ class TariffPart(Part):
     file: Name
 
 
-class AccountPart(Part):
-    """`[[account]]`."""
+class AmountsPart(Part):
+    """What an account or a policy says of levels; the rest is as the domain has it."""
 
-    id: AccountName
-    name: str = ""
-    building: str = ""
-    floor: str = ""
-    room: str = ""
     low: Money | None = None
     pretrip: Money | None = None
     arrears: Money | None = None
@@ -114,7 +45,26 @@ class AccountPart(Part):
     repeat_max: int | None = Field(default=None, ge=0, le=250)
 
 
-class MeterPart(Part):
+class PolicyPart(AmountsPart):
+    """`[[policy]]`: amounts under a name, for the accounts that follow it."""
+
+    name: Name
+
+
+class AccountPart(AmountsPart):
+    """`[[account]]`."""
+
+    id: AccountName
+    name: str = ""
+    building: str = ""
+    floor: str = ""
+    room: str = ""
+    policy: Name | None = None
+    item: list[ItemPart] = Field(default=[], max_length=100)
+    allowance: AllowancePart | None = None
+
+
+class MeterPart(WatchPart):
     """`[[bus.meter]]`."""
 
     number: MeterText
@@ -128,6 +78,7 @@ class MeterPart(Part):
     rated_per_hour: int | None = Field(default=None, ge=1, le=1_000_000_000)
     modulus: int | None = Field(default=None, ge=0, le=10**15)
     switchable: bool | None = None
+    control: ControlPart | None = None
 
 
 class BusPart(Part):
@@ -151,12 +102,13 @@ class SiteDocument(Part):
 
     site: SitePart
     tariff: list[TariffPart] = Field(min_length=1)
+    policy: list[PolicyPart] = Field(default=[], max_length=1_000)
     account: list[AccountPart] = Field(min_length=1)
     bus: list[BusPart] = Field(min_length=1)
 
 
 def alarm_terms(row: Mapping[str, Any]) -> AlarmTerms:
-    """The terms that an `[[account]]` table states, the rest as the domain has them. Raises ValueError for a bad amount."""
+    """The terms that an `[[account]]` or `[[policy]]` states, the rest as the domain has them. Raises ValueError for a bad amount."""
     amounts = ("low", "pretrip", "arrears", "hysteresis", "reconnect", "max_balance", "overdraft")
     stated = {key: money_micros(row[key]) for key in amounts if row.get(key) is not None}
     if row.get("repeat_minutes") is not None:

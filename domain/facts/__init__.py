@@ -12,6 +12,7 @@ from domain.facts.accounts import (
     AccountUpdated,
     AlarmTerms,
     Place,
+    PolicySet,
 )
 from domain.facts.allowance import AllowanceSet
 from domain.facts.control import (
@@ -33,11 +34,12 @@ from domain.facts.readings import Column, ReadingBlock, ReadingRefused
 from domain.facts.record import Record, Ticked
 from domain.facts.sites import SiteSet
 from domain.facts.tariffs import TariffAssigned, TariffPublished
-from domain.facts.watch import MeterWatchSet, WatchTerms
+from domain.facts.watch import MainMeterSet, MeterWatchSet, WatchTerms
 
 RECORDS: tuple[type[Record], ...] = (
     Ticked,
     SiteSet,
+    PolicySet,
     TariffPublished,
     AccountOpened,
     AccountActivated,
@@ -56,6 +58,7 @@ RECORDS: tuple[type[Record], ...] = (
     ChargeItemSet,
     ChargeItemEnded,
     MeterWatchSet,
+    MainMeterSet,
     ControlOrdered,
     ControlTermsSet,
     ProtectionOrdered,
@@ -87,11 +90,13 @@ __all__ = [
     "ControlTermsSet",
     "Fact",
     "LoadReleased",
+    "MainMeterSet",
     "MeterInstalled",
     "MeterRemoved",
     "MeterReplaced",
     "MeterWatchSet",
     "Place",
+    "PolicySet",
     "ProtectionOrdered",
     "QuarantineDecided",
     "ReadingBlock",

@@ -27,6 +27,15 @@ class AlarmTerms(msgspec.Struct, frozen=True, kw_only=True):
     overdraft: int = 0
 
 
+class PolicySet(Record, frozen=True, kw_only=True):
+    """Alarm amounts under a name, for the accounts that follow it, now and later. Every shard is told."""
+
+    KIND: ClassVar[str] = "policy_set"
+    id: str
+    policy: str
+    alarms: AlarmTerms
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where an account's room is."""
 
@@ -37,7 +46,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountOpened(Record, frozen=True, kw_only=True):
-    """An account with one wallet. `account` is the operator's own id for it. `prepared`: set up beforehand, to be opened later."""
+    """An account with one wallet. `account` is the operator's own id for it. `prepared`: set up beforehand, to be opened later.
+
+    `policy`: it follows this policy's amounts, and `alarms` says none of its own.
+    """
 
     KIND: ClassVar[str] = "account_opened"
     id: str
@@ -47,6 +59,7 @@ class AccountOpened(Record, frozen=True, kw_only=True):
     place: Place = Place()
     alarms: AlarmTerms = AlarmTerms()
     prepared: bool = False
+    policy: str = ""
 
 
 class AccountActivated(Record, frozen=True, kw_only=True):
@@ -60,7 +73,10 @@ class AccountActivated(Record, frozen=True, kw_only=True):
 
 
 class AccountUpdated(Record, frozen=True, kw_only=True):
-    """An account's name, place or terms change from now on. None: as it is."""
+    """An account's name, place or terms change from now on. None: as it is.
+
+    Amounts of its own (`alarms`) end that it follows a policy. `policy` "": it keeps the amounts that it has, as its own.
+    """
 
     KIND: ClassVar[str] = "account_updated"
     id: str
@@ -69,6 +85,7 @@ class AccountUpdated(Record, frozen=True, kw_only=True):
     place: Place | None = None
     alarms: AlarmTerms | None = None
     operator: str = ""
+    policy: str | None = None
 
 
 class AccountTransferred(Record, frozen=True, kw_only=True):

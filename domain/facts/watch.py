@@ -37,3 +37,18 @@ class MeterWatchSet(Record, frozen=True, kw_only=True):
     meter: int
     terms: WatchTerms
     operator: str = ""
+
+
+class MainMeterSet(Record, frozen=True, kw_only=True):
+    """What goes through a meter goes on through `subs`. No `subs`: it is a main meter no longer.
+
+    A local day on which more than `loss_max_permille` of it, and more than `loss_min` Wh or litres, are lost in between is an alarm.
+    """
+
+    KIND: ClassVar[str] = "main_meter_set"
+    id: str
+    meter: int
+    subs: tuple[int, ...]
+    loss_max_permille: int
+    loss_min: int
+    operator: str = ""

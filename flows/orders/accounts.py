@@ -45,11 +45,13 @@ def open_account(state: ShardState, fact: AccountOpened, _effects: Effects) -> A
     before, opening = state.account_records.get(fact.account), opening_digest(fact)
     if before:
         return None if before.opening == opening else Refusal.EXISTS_WITH_DIFFERENT_CONTENT
-    if mistake := terms_mistake(fact.alarms):
-        return Refusal.TERMS_INVALID, mistake
+    own = None if fact.policy and fact.alarms == AlarmTerms() else fact.alarms
+    terms = _terms_said(state, fact.policy, own)
+    if not isinstance(terms, AlarmTerms):
+        return terms
     row, terms_row = state.accounts.append(), state.account_terms.append()
     assert row == terms_row == len(state.account_ids)
-    _enter_terms(state, row, fact.alarms)
+    _enter_row(state, row, terms)
     state.accounts.rows[row].state = AccountState.PREPARED if fact.prepared else AccountState.OPEN
     state.account_ids.append(fact.account)
     record = AccountRecord(
@@ -58,10 +60,11 @@ def open_account(state: ShardState, fact: AccountOpened, _effects: Effects) -> A
         currency=fact.currency,
         name=fact.name,
         place=fact.place,
-        alarms=fact.alarms,
+        alarms=terms,
         opened_at=fact.at,
         opening=opening,
         tenant_since=fact.at,
+        policy=fact.policy,
     )
     state.account_records.put(fact.account, record)
     return None
@@ -73,7 +76,20 @@ def opening_digest(fact: AccountOpened) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
-def _enter_terms(state: ShardState, row: int, terms: AlarmTerms) -> None:
+def _terms_said(
+    state: ShardState, policy: str, own: AlarmTerms | None
+) -> AlarmTerms | Refusal | tuple[Refusal, str] | None:
+    """The amounts that an account is to have: those of its policy, or its own. None: nothing is said."""
+    if policy and policy not in state.policies:
+        return Refusal.UNKNOWN_POLICY
+    if policy and own:
+        return Refusal.TERMS_INVALID, "expected a policy or amounts of its own, not both"
+    if own and (mistake := terms_mistake(own)):
+        return Refusal.TERMS_INVALID, mistake
+    return state.policies[policy].alarms if policy else own
+
+
+def _enter_row(state: ShardState, row: int, terms: AlarmTerms) -> None:
     for name in terms.__struct_fields__:
         state.account_terms.rows[row][name] = getattr(terms, name)
     state.account_terms.dirty[row] = 1
@@ -101,16 +117,22 @@ def update_account(state: ShardState, fact: AccountUpdated, effects: Effects) ->
     record = state.account_records.get(fact.account)
     if record is None:
         return Refusal.UNKNOWN_ACCOUNT
-    if fact.alarms and (mistake := terms_mistake(fact.alarms)):
-        return Refusal.TERMS_INVALID, mistake
-    said = {name: getattr(fact, name) for name in ("name", "place", "alarms")}
+    terms = _terms_said(state, fact.policy or "", fact.alarms)
+    if isinstance(terms, Refusal | tuple):
+        return terms
+    policy = "" if fact.alarms else fact.policy
+    said = {"name": fact.name, "place": fact.place, "alarms": terms, "policy": policy}
     changed = {name: value for name, value in said.items() if value is not None}
-    record = msgspec.structs.replace(record, **changed)
-    state.account_records.put(fact.account, record)
-    _enter_terms(state, record.row, record.alarms)
-    if state.accounts.rows[record.row].settled:
-        judge_account(state, record.row, fact.at, effects)
+    enter_account(state, msgspec.structs.replace(record, **changed), fact.at, effects)
     return None
+
+
+def enter_account(state: ShardState, record: AccountRecord, at: int, effects: Effects) -> None:
+    """Let an account be as its record says now, and judge its balance by its terms, if it has ever had any money."""
+    state.account_records.put(record.account, record)
+    _enter_row(state, record.row, record.alarms)
+    if state.accounts.rows[record.row].settled:
+        judge_account(state, record.row, at, effects)
 
 
 def reconcile_meters(state: ShardState, record: AccountRecord, at: int, effects: Effects) -> None:

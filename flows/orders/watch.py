@@ -6,7 +6,7 @@ from domain.effects import Effects
 from domain.facts import MeterWatchSet, WatchTerms
 from domain.state import MeterRecord
 from domain.units import DAY_MS
-from domain.words import Refusal
+from domain.words import Refusal, Watched
 from flows.orders.answers import Answer
 from flows.state import ShardState
 from flows.watching import replan
@@ -35,7 +35,8 @@ def enter_watch(state: ShardState, record: MeterRecord, terms: WatchTerms, at: i
     for name in ("day_usage", "month_usage", "offline_ms", "stuck_ms", "stuck_w", "reverse_w"):
         watch[name] = getattr(terms, name)
     watch.night_usage, watch.night_from, watch.night_until = terms.night_usage, terms.night_from, terms.night_until
-    watch.since = max(state.header.now, at)
+    if not int(watch.raised) & Watched.OFFLINE:  # A meter that is silent stays so, whoever says its terms again.
+        watch.since = max(state.header.now, at)
     state.watches.dirty[row] = 1
     state.meter_records.put(record.meter, msgspec.structs.replace(record, watch=terms))
     replan(state, record.meter)

@@ -9,12 +9,10 @@ import msgspec
 from domain.effects import Alarm, Effects
 from domain.state import Control, LoadCut, UseWhileOff
 from domain.units import quantity_text
-from domain.words import CUT_ALARM, AlarmKind, AlarmState, Reason, Supply
+from domain.words import CUT_ALARM, UNITS, AlarmKind, AlarmState, Commodity, Reason, Supply
 from flows.state import ShardState
 from flows.supply.timers import clock
 from tariffs.hours import local_day
-
-_UNITS = ("kWh", "m³")
 
 
 def note_power(state: ShardState, row: int, watts: int, at: int, effects: Effects) -> bool:
@@ -100,7 +98,8 @@ def note_use(state: ShardState, row: int, usage: int, at: int, effects: Effects)
 
 
 def _use_alarm(state: ShardState, row: int, use: UseWhileOff, alarm_state: AlarmState, at: int) -> Alarm:
-    reason = f"{quantity_text(use.usage)} {_UNITS[int(state.meter_terms.rows[row].commodity)]}"
+    unit = UNITS[Commodity(int(state.meter_terms.rows[row].commodity))]
+    reason = f"{quantity_text(use.usage)} {unit}"
     return _alarm(state, use.meter, AlarmKind.USE_WHILE_TRIPPED, alarm_state, at, reason)
 
 

@@ -3,14 +3,34 @@ from pathlib import Path
 
 import pytest
 
-from connectors.files.site import account_facts, load_site, meter_facts, parse_site
-from connectors.files.site_document import AccountPart, BusPart, MeterPart, SitePart, TariffPart
+from connectors.files.site import (
+    account_facts,
+    allowance_facts,
+    item_facts,
+    load_site,
+    meter_facts,
+    meter_term_facts,
+    parse_site,
+    policy_facts,
+)
+from connectors.files.site_document import AccountPart, BusPart, MeterPart, PolicyPart, SitePart, TariffPart
+from connectors.files.site_terms import AllowancePart, ControlPart, ItemPart, ScheduledPart, window
 from connectors.modbus.profile import builtin_profiles, load_profile
 from connectors.modbus.profile_document import Profile
 from domain.documents import MistakesError
-from domain.facts import AlarmTerms, Place
+from domain.facts import (
+    AlarmTerms,
+    ControlTerms,
+    MeterWatchSet,
+    Place,
+    ScheduledSupply,
+    StepRange,
+    WatchTerms,
+    Window,
+)
 from domain.ids import order_id, order_time_ms
-from domain.words import Commodity
+from domain.units import HOUR_MS, MINUTE_MS
+from domain.words import AllowanceKind, Commodity, ItemKind, Period, Supply
 from tariffs.loader import catalogue
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -39,6 +59,7 @@ profile = "acrel-ddsy1352"
 account = "A-101"
 tariff = "flat"
 """
+FEE = '\n[[account.item]]\nitem = "rent"\nkind = "rent"\namount = "9"\nperiod = "month"\nstarts = 2026-03-01\n'
 METER = SITE[SITE.index("[[bus.meter]]") :]
 
 
@@ -77,9 +98,90 @@ def test_the_documented_site_loads(tmp_path):
         ("water-a", "serial", 1),
     ]
     assert site.accounts[0].place == Place(site="Sunrise Court", building="A", floor="1", room="101")
-    assert site.accounts[1].alarms == AlarmTerms()
+    assert (site.accounts[1].alarms, site.accounts[1].policy) == (AlarmTerms(), "shops")
+    assert site.policies == (("shops", AlarmTerms(low=200_000_000, pretrip=50_000_000, overdraft=100_000_000)),)
     assert site.buses[0].meters[1].profile.rated_per_hour == 5000
     assert site.buses[0].meters[0].opening_register == 1_520_370
+    watched = [fact.terms for _, fact in meter_term_facts(site, 1) if isinstance(fact, MeterWatchSet)]
+    assert watched == [
+        WatchTerms(
+            day_usage=30_000, month_usage=600_000, offline_ms=HOUR_MS, stuck_ms=6 * HOUR_MS, stuck_w=200
+        ),
+        WatchTerms(offline_ms=HOUR_MS),
+        WatchTerms(offline_ms=4 * HOUR_MS, night_usage=5),
+    ]  # fmt: skip
+    (item,), (allowance,) = item_facts(site, 1), allowance_facts(site, 1)
+    assert (item.account, item.item, item.kind, item.amount_micros) == (
+        "A-101",
+        "property-fee",
+        ItemKind.PROPERTY,
+        2_500_000,
+    )
+    assert (item.area, item.period, item.starts, item.ends, item.partial) == (87_500, Period.MONTH, 20_527, -1, True)
+    assert (allowance.kind, allowance.amount, allowance.from_day) == (AllowanceKind.ELECTRICITY, 50_000, 20_513)
+
+
+def test_the_documented_control_is_what_the_domain_has(tmp_path):
+    """Windows, limits and steps of docs/site-file.md become terms by the site's clock and holidays."""
+    path = tmp_path / "site.toml"
+    path.write_text(example("site-file.md"), encoding="utf-8")
+
+    site = load_site(path, catalogue())
+    controls = [
+        (fact.meter, fact.terms) for _, fact in meter_term_facts(site, 1) if not isinstance(fact, MeterWatchSet)
+    ]
+
+    days = {"zone": "Asia/Shanghai", "holidays": (20_454, 20_501)}
+    nights, weekends = (
+        Window(days=31, from_minute=1320, until_minute=360),
+        Window(days=224, from_minute=0, until_minute=1440),
+    )
+    tolerated = (StepRange(low_w=2_600, high_w=3_000),)
+    off = ScheduledSupply(days=127, from_minute=1380, until_minute=420, supply=Supply.OFF)
+    assert controls == [
+        (
+            202600000101,
+            ControlTerms(
+                no_trip=(nights, weekends), power_limit_w=8_000, malignant_step_w=2_500, tolerated=tolerated, **days
+            ),
+        ),
+        (202600000102, ControlTerms(schedule=(off,), **days)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "days", "begin", "end"),
+    [
+        ("mon 00:00-24:00", 1, 0, 1440),
+        ("holiday 08:00-12:30", 128, 480, 750),
+        ("sat,mon-wed 23:59-00:00", 0b0100111, 1439, 0),
+    ],
+)
+def test_windows_are_days_and_hours(text, days, begin, end):
+    """A list of days and ranges; the end of a day is 24:00, or 00:00 of the next."""
+    assert window(text) == Window(days=days, from_minute=begin, until_minute=end)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "mon", "08:00-12:00", "mon 8:00-12:00", "fri-mon 08:00-12:00", "mon 08:00-08:00", "mon 24:00-08:00", "monday 08:00-12:00",
+     "mon 25:00-26:00", "mon-holiday 08:00-12:00", "mon, tue 08:00-12:00", "mon-tue-wed 08:00-12:00"],
+)  # fmt: skip
+def test_windows_that_are_none(text, folder):
+    """Hours without days, days that run backwards, a window of no minutes: none is guessed at."""
+    (told,) = mistakes(SITE + f'[bus.meter.control]\nno_trip = ["{text}"]\n', folder)
+
+    assert "expected days and hours such as" in told[2]
+
+
+@pytest.mark.parametrize(("poll_seconds", "minutes"), [(60, 60), (1_200, 60), (1_201, 61), (7_200, 360)])
+def test_a_meter_is_offline_after_an_hour_or_three_rounds(folder, poll_seconds, minutes):
+    """A bus that is read every two hours has no meters that are offline in between."""
+    text = SITE.replace('kind = "tcp"', f'kind = "tcp"\npoll_seconds = {poll_seconds}')
+
+    site = parse_site(text, "site.toml", folder, {})
+
+    assert site.meters[0].watch.offline_ms == minutes * MINUTE_MS
 
 
 def test_the_documented_profile_loads(folder):
@@ -93,7 +195,24 @@ def test_the_documented_profile_loads(folder):
 
 @pytest.mark.parametrize(
     ("name", "parts"),
-    [("site-file.md", [SitePart, TariffPart, AccountPart, BusPart, MeterPart]), ("profiles.md", [Profile])],
+    [
+        (
+            "site-file.md",
+            [
+                SitePart,
+                TariffPart,
+                PolicyPart,
+                AccountPart,
+                BusPart,
+                MeterPart,
+                ControlPart,
+                ScheduledPart,
+                ItemPart,
+                AllowancePart,
+            ],
+        ),
+        ("profiles.md", [Profile]),
+    ],
 )
 def test_every_key_is_documented(name, parts):
     """No key can be added to a document that its page does not explain."""
@@ -125,6 +244,18 @@ def test_facts_of_a_site(folder):
     assert (meter.commodity, meter.ratio, meter.opening_register) == (Commodity.ELECTRICITY, 200, 12_500)
     assert (meter.modulus, meter.rated_per_hour, meter.switchable) == (0, 20_000, False)
     assert order_time_ms(order_id(account.id)) == order_time_ms(order_id(meter.id)) == at
+
+
+def test_policies_of_a_site_are_facts(folder):
+    """A policy is a fact of its own, with an id of its own at each time, and its accounts name it and say no amounts."""
+    text = SITE.replace('id = "A-101"', 'id = "A-101"\npolicy = "shops"')
+    site = parse_site(text + '[[policy]]\nname = "shops"\nlow = "30"\n', "site.toml", folder, {})
+
+    (policy,), (account,), (later,) = policy_facts(site, 1_000), account_facts(site, 1_000), policy_facts(site, 2_000)
+
+    assert (policy.policy, policy.alarms) == ("shops", AlarmTerms(low=30_000_000))
+    assert (account.policy, account.alarms) == ("shops", AlarmTerms())
+    assert len({policy.id, account.id, later.id}) == 3
 
 
 def test_loading_twice_is_a_repeat(folder):
@@ -183,6 +314,38 @@ def test_all_mistakes_are_told_at_once(folder):
         ('id = "A-101"', 'id = "A-101"\nlow = "1"', "[[account]]", "low at least pretrip"),
         ('id = "A-101"', 'id = "A-101"\nreconnect = "-1"', "[[account]]", "reconnect at least arrears"),
         ('id = "A-101"', 'id = "A-101"\nhysteresis = "-1"', "[[account]]", "hysteresis from 0"),
+        ('id = "A-101"', 'id = "A-101"\npolicy = "shop"', 'policy = "shop"', "a policy of this file: none"),
+        (
+            'id = "A-101"',
+            'id = "A-101"\npolicy = "shops"\nlow = "9"\n[[policy]]\nname = "shops"',
+            'low = "9"',
+            "a policy, or amounts of its own",
+        ),
+        ("[[account]]", '[[policy]]\nname = "p"\nlow = "1"\n[[account]]', "[[policy]]", "low at least pretrip"),
+        (
+            "[[account]]",
+            '[[policy]]\nname = "p"\n[[policy]]\nname = "p"\n[[account]]',
+            'name = "p"',
+            "each policy once",
+        ),
+        ("unit = 1", "unit = 1\nday_usage = 5", "day_usage = 5", "a valid string"),
+        ("unit = 1", "unit = 1\noffline_minutes = 1", "offline_minutes = 1", "more than a round of its bus, 60 s"),
+        ("unit = 1", 'unit = 1\nnight_until = "02:00"', 'night_until = "02:00"', "a night of some minutes"),
+        ("unit = 1", 'unit = 1\nnight_from = "24:00"', 'night_from = "24:00"', "a time of the day"),
+        (METER, METER + '[bus.meter.control]\nno_trip = ["mo 1-2"]', 'no_trip = ["mo 1-2"]', "days and hours such as"),
+        (METER, METER + "[bus.meter.control]\ntolerated = [[2, 1]]", "tolerated = [[2, 1]]", "the lower one first"),
+        (METER, METER + "switchable = false\n[bus.meter.control]\n", "[bus.meter.control]", "is not switched"),
+        ('id = "A-101"', 'id = "A-101"' + FEE + FEE, 'item = "rent"', "each item of an account once"),
+        ('id = "A-101"', 'id = "A-101"' + FEE + "ends = 2026-01-01", "ends = 2026-01-01", "not before starts"),
+        ('id = "A-101"', 'id = "A-101"' + FEE + 'area = "1000000.001"', 'area = "1000000.001"', "m² at most"),
+        ('id = "A-101"', 'id = "A-101"' + FEE.replace('"9"', '"0"'), 'amount = "0"', "an amount above 0"),
+        ('id = "A-101"', 'id = "A-101"' + FEE.replace("2026-03-01", '"soon"'), 'starts = "soon"', "valid date"),
+        (
+            'id = "A-101"',
+            'id = "A-101"\n[account.allowance]\nkind = "water"\nstarts = 2026-03-01\namount = "1.2345"',
+            'amount = "1.2345"',
+            "at most 3 decimals",
+        ),
         ('id = "A-101"', 'id = "-101"', 'id = "-101"', "1 to 64 letters"),
         ('host = "127.0.0.1"', "", "[[bus]]", "host, because kind = 'tcp'"),
         ('host = "127.0.0.1"', 'host = "h"\ndevice = "d"', 'device = "d"', "no device"),

@@ -35,10 +35,12 @@ from domain.facts import (
     ControlTermsSet,
     Fact,
     LoadReleased,
+    MainMeterSet,
     MeterInstalled,
     MeterRemoved,
     MeterReplaced,
     MeterWatchSet,
+    PolicySet,
     ProtectionOrdered,
     QuarantineDecided,
     ReadingBlock,
@@ -271,6 +273,16 @@ class Street:
             SiteSet(at=self.now, id=self._id(), site=site, title_zh="苑", title_en="", zone=zone, currency=currency)
         )
 
+    def _policy(self) -> PolicySet:
+        """Amounts for all that follow them, now and then impossible."""
+        choice = self.random
+        terms = AlarmTerms(
+            low=choice.choice([0, 9 * YUAN, 60 * YUAN, -YUAN]), pretrip=0, overdraft=choice.choice([0, 0, YUAN, -1]),
+            reconnect=choice.choice([0, 30 * YUAN]), max_balance=choice.choice([40, 500]) * YUAN,
+        )  # fmt: skip
+        policy = choice.choice(["standard", "standard", "standard", "shops", ""])
+        return self._kept(PolicySet(at=self.now, id=self._id(), policy=policy, alarms=terms))
+
     def _gone(self) -> Fact:
         """A meter is taken down, replaced, or hung up again; the closing register is mostly true."""
         number = self.random.choice([*self.meters, 99])
@@ -316,7 +328,8 @@ class Street:
             case 2:
                 low = self.random.choice([0, 9 * YUAN])
                 terms = AlarmTerms(low=low, pretrip=0, overdraft=self.random.choice([0, YUAN]), max_balance=200 * YUAN)
-                return self._kept(AccountUpdated(**said, alarms=self.random.choice([None, terms])))
+                policy = self.random.choice([None, None, "", "standard", "standard", "none"])
+                return self._kept(AccountUpdated(**said, alarms=self.random.choice([None, None, terms]), policy=policy))
             case 3:
                 return self._kept(AccountTransferred(**said, **settled, name="李"))
         return self._kept(AccountClosed(**said, **settled, cut=self.random.random() < 0.5))
@@ -331,21 +344,19 @@ class Street:
             low=20 * YUAN, pretrip=5 * YUAN, arrears=0, hysteresis=YUAN // 2, reconnect=2 * YUAN, max_balance=500 * YUAN,
             repeat_ms=HOUR_MS, repeat_max=2, overdraft=self.random.choice([0, 0, 3 * YUAN]),
         )  # fmt: skip
-        facts += [
-            AccountOpened(
-                at=self.now,
-                id=self._id(),
-                account=account,
-                currency="CNY",
-                alarms=terms,
-                prepared=self.random.random() < 0.2,
-            )
-            for account in self.accounts
-        ]
+        facts.append(PolicySet(at=self.now, id=self._id(), policy="standard", alarms=terms))
+        facts += [self._opened(account, terms) for account in self.accounts]
         for number in range(1, self.random.randint(2, 5)):
             facts.append(self._installed(number))
         self.orders += facts
         return [*facts, *(self._control_terms() for _ in range(self.random.randint(0, 3)))]
+
+    def _opened(self, account: str, terms: AlarmTerms) -> AccountOpened:
+        choice = self.random
+        amounts: Any = choice.choice([{"alarms": terms}, {"alarms": terms}, {"policy": "standard"}])
+        return AccountOpened(
+            at=self.now, id=self._id(), account=account, currency="CNY", prepared=choice.random() < 0.2, **amounts
+        )
 
     def _installed(self, number: int) -> MeterInstalled:
         tariff = self.random.choice(self.tariffs)
@@ -380,8 +391,10 @@ class Street:
             self._tenancy,
             self._gone,
             self._site,
+            self._policy,
             self._item,
             self._watch,
+            self._main_meter,
             self._allowance,
             self._control_terms,
             self._control_terms,
@@ -476,6 +489,18 @@ class Street:
         return self._kept(
             MeterWatchSet(at=self.now, id=self._id(), meter=choice.choice([*self.meters, 99]), terms=terms)
         )
+
+    def _main_meter(self) -> Fact:
+        """One of the meters before the others, or before none, or before itself."""
+        choice = self.random
+        numbers = [*self.meters, 99] if choice.random() < 0.1 else [*self.meters]
+        meter, *subs = choice.sample(numbers, choice.randint(1, len(numbers)))
+        return self._kept(
+            MainMeterSet(
+                at=self.now, id=self._id(), meter=meter, subs=choice.choice([tuple(subs), tuple(subs), (meter,)]),
+                loss_max_permille=choice.choice([0, 100, 1_001]), loss_min=choice.choice([0, 0, 500, -1]),
+            )
+        )  # fmt: skip
 
     def _item(self) -> Fact:
         """A fee, set anew now and then, or ended."""

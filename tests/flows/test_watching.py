@@ -185,6 +185,23 @@ def test_what_is_no_longer_watched_is_cleared():
     assert kinds(home.ticks(at("18:00"))) == []
 
 
+def test_the_same_terms_again_do_not_make_a_silent_meter_heard():
+    """A site file says its terms at each start: what is offline stays so, and what is not has its hour from then on."""
+    home = watched()
+    watches(home, offline_ms=HOUR_MS)
+    home.reads(at("09:00"), 100_100)
+    home.ticks(at("09:40"))
+    watches(home, offline_ms=HOUR_MS)
+    said = [kinds(home.ticks(at(clock))) for clock in ("10:01", "10:40", "10:41")]
+
+    watches(home, offline_ms=HOUR_MS)
+
+    assert said == [[], [], ["offline raised"]]
+    assert kinds(home.ticks(at("10:50"))) == []
+    home.reads(at("10:55"), 100_200)
+    assert kinds(home.ticks(at("10:56"))) == ["offline cleared"]
+
+
 def test_a_meter_that_was_never_read_is_offline_from_its_terms_on():
     """A meter that is installed and never answers is told, an hour after it is watched."""
     home = Home(opening_register=None)

@@ -29,6 +29,8 @@ _PARTS = {
     "AREA": r"(?P<area>\d+(?:\.\d{1,3})?)",
     "TARIFF": r"(?P<tariff>[\w-]+)",
     "SITE": r"(?P<site>[\w-]+)",
+    "SUB": r"(?P<sub>\d+)",
+    "POLICY": r"(?P<policy>[\w-]+)",
     "ZONE": r"(?P<zone>\S+)",
     "CURRENCY": r"(?P<currency>\w+)",
     "TENANT": r"(?P<tenant>\w+)",

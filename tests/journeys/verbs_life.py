@@ -20,6 +20,7 @@ from domain.facts import (
     MeterInstalled,
     MeterRemoved,
     MeterReplaced,
+    PolicySet,
     SiteSet,
     TariffAssigned,
     TariffPublished,
@@ -44,6 +45,14 @@ def _sets_site(home: Household, at: int, words: Words) -> Fact:
         at=at, id=home.order(at, None), site=words["site"], title_zh=words["site"], title_en=words["site"],
         zone=words["zone"], currency=words["currency"],
     )  # fmt: skip
+
+
+def _sets_policy(home: Household, at: int, words: Words) -> Fact:
+    return PolicySet(at=at, id=home.order(at, None), policy=words["policy"], alarms=_terms(_PLAIN, words))
+
+
+def _follows(home: Household, at: int, words: Words) -> Fact:
+    return AccountUpdated(at=at, id=home.order(at, None), account=home.account(words), policy=words["policy"])
 
 
 def _publishes(home: Household, at: int, words: Words) -> Fact:
@@ -130,11 +139,13 @@ def _replaces(home: Household, at: int, words: Words) -> Fact:
 
 LIFE = (
     Verb("sets site", "SITE in ZONE paid in CURRENCY", _sets_site),
+    Verb("sets policy", "POLICY with TERMS", _sets_policy),
     Verb("publishes", "TARIFF", _publishes),
     Verb("opens", "ACCOUNT [with TERMS]", _opens(prepared=False)),
     Verb("prepares", "ACCOUNT [with TERMS]", _opens(prepared=True)),
     Verb("activates", "[ACCOUNT] [for TENANT]", _activates),
     Verb("updates", "[ACCOUNT] with TERMS", _updates),
+    Verb("follows", "POLICY", _follows),
     Verb(
         "transfers",
         "[ACCOUNT] to TENANT with refund|pay_up|write_off|carry [by CHANNEL] [order ORDER] [because NOTE]",

@@ -8,6 +8,7 @@ from household import Household
 
 from domain.facts import (
     Fact,
+    MainMeterSet,
     MeterWatchSet,
     QuarantineDecided,
     ReadingBlock,
@@ -71,6 +72,13 @@ def _watches(home: Household, at: int, words: Words) -> Fact:
     return MeterWatchSet(at=at, id=home.order(at, None), meter=home.meter(words), terms=terms)
 
 
+def _feeds(home: Household, at: int, words: Words) -> Fact:
+    return MainMeterSet(
+        at=at, id=home.order(at, None), meter=home.meter(words), subs=(int(words["sub"]),), loss_max_permille=0,
+        loss_min=quantity_thousandths(words["quantity"]),
+    )  # fmt: skip
+
+
 METERING = (
     Verb("ticks", "", _ticks),
     Verb("reads", "[METER] REGISTER [of TIME] [with POWER W] [relay open|closed]", _reads),
@@ -80,5 +88,6 @@ METERING = (
     ),
     Verb("corrects", "[METER] TIME to UNTIL by QUANTITY [register REGISTER] [order ORDER] because NOTE", _corrects),
     Verb("watches", "[METER] with TERMS", _watches),
+    Verb("feeds", "[METER] into SUB losing QUANTITY", _feeds),
     Verb("watches no more", "[METER]", _watches),
 )  # fmt: skip

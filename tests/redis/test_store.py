@@ -129,7 +129,7 @@ def test_a_lost_answer_commits_once(server, store, tmp_path):
 
 NAMES = {
     "kept_outcomes": "outcomes", "open_commands": "commands", "charge_items": "items", "standing_alarms": "standing",
-    "site_records": "sites",
+    "site_records": "sites", "policy_records": "policies",
 }  # fmt: skip
 """What the state calls records that have a longer name in the store."""
 
