@@ -1,6 +1,6 @@
 """`meterline bench fold`: blocks of readings through the machine on one core, without a store.
 
-One shard of accounts with one meter each, opened through the machine; one reading of each meter per sweep of fifteen minutes,
+One shard of accounts with one meter each; one reading of each meter per sweep of fifteen minutes,
 in one block or in blocks of some; alarms are on, and one account in a thousand runs out of money. Each run goes on where the one
 before it ended.
 """
@@ -13,23 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.scene import DOCUMENT, SWEEP_MS, T0, TARIFF, figures, opened, order, usages
-from domain.facts import Fact, ReadingBlock, TariffPublished
+from bench.scene import SWEEP_MS, T0, figures, usages
+from bench.street import street
+from domain.facts import Fact, ReadingBlock
 from domain.ids import EntryId
 from flows.machine import fold, warm_up
 from flows.state import ShardState
 
-RECHARGE, SMALL_RECHARGE = 5_000, 21
-"""Units of money: enough for all runs, and for an hour or two."""
 
-
-def street(meters: int) -> ShardState:
+def opened_street(meters: int) -> ShardState:
     """A shard in which every account is open."""
     warm_up()
-    facts: list[Fact] = [TariffPublished(at=T0, id=order(), tariff=TARIFF, document=DOCUMENT)]
-    for number in range(1, meters + 1):
-        facts += opened(number, TARIFF, RECHARGE if number % 1000 else SMALL_RECHARGE)
-    state, _ = fold(ShardState(0), (((1, n), fact) for n, fact in enumerate(facts)))
+    state = ShardState.of(street(range(1, meters + 1)))
     gc.freeze()  # A full collection would look at every account's records for nothing.
     return state
 

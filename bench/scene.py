@@ -49,8 +49,13 @@ all = [
 
 
 def usages(meters: int) -> NDArray[np.int64]:
-    """Wh of each meter in a sweep: 250 to 1,749."""
-    return 250 + np.arange(meters, dtype=np.int64) % 1500
+    """Wh of each meter in a sweep, of the meters 1 to `meters`: 250 to 1,749."""
+    return usage_of(np.arange(1, meters + 1, dtype=np.int64))
+
+
+def usage_of(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Wh of each of some meters in a sweep."""
+    return 250 + (numbers - 1) % 1500
 
 
 def opened(number: int, tariff: str, recharge: int) -> list[Fact]:

@@ -1,127 +1,122 @@
 """`meterline bench settle`: readings through the log, the machine and the commit, every commit on disk before it counts.
 
-What is measured is the work of `meterline settle` on a log that already holds the readings: read, fold, commit. Shards
-are settled one after the other by one process; the server writes and syncs on the other core.
+What is measured is the work of `meterline settle` on a log that already holds the readings: its three steps, read, fold and commit,
+shard after shard in turn, by one process; the server reads, applies and syncs on the other core. Each run goes on where the one
+before it ended.
 """
 
-import tempfile
+import gc
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench.scene import SWEEP_MS, T0, machine, opened, order
-from connectors.redis.server import EmbeddedServer
+from bench.scene import SWEEP_MS, T0, figures, usage_of
+from bench.street import enter, numbers_of, street, thrown_away
 from connectors.redis.store import Store
-from domain.facts import Fact, ReadingBlock, TariffPublished
-from domain.ids import EntryId, shard_of
+from domain.facts import ReadingBlock
 from flows.machine import warm_up
-from flows.settle import Batch, fold_batch
+from flows.settle import CommitPartition, LogPartition, fold_batch
 from flows.state import ShardState
-from tariffs.loader import catalogue
 
 BLOCK = 12_500
-TARIFF = "demo-electricity"
-RECHARGE = 1_000
-"""Units of money."""
+
+
+@dataclass(eq=False)
+class Line:
+    """One shard with its three steps."""
+
+    numbers: NDArray[np.int64]
+    state: ShardState
+    log: LogPartition
+    commits: CommitPartition
 
 
 @dataclass
 class Spent:
-    """Seconds in each part."""
+    """Wall seconds in each step, and the state rows written."""
 
-    read: float = 0.0
-    fold: float = 0.0
-    commit: float = 0.0
+    seconds: dict[str, float] = field(default_factory=lambda: {"read": 0.0, "fold": 0.0, "commit": 0.0})
+    rows: int = 0
 
-
-def run(meters: int, sweeps: int, block: int, blocks_at_once: int) -> dict[str, Any]:
-    """Fill a throw-away store, settle it, and return the figures."""
-    with tempfile.TemporaryDirectory(prefix="meterline-bench-") as folder:
-        server = EmbeddedServer.start(Path(folder))
-        try:
-            store = Store.open(server.url, max(1, round(meters / block)))
-            warm_up()
-            numbers = _open(store, meters)
-            _append(store, numbers, sweeps, block)
-            return _settle(store, meters, sweeps, block, blocks_at_once)
-        finally:
-            server.stop()
+    @contextmanager
+    def on(self, step: str) -> Iterator[None]:
+        """Count the time of a step."""
+        begun = time.perf_counter()
+        yield
+        self.seconds[step] += time.perf_counter() - begun
 
 
-def _open(store: Store, meters: int) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
-    """Accounts with one meter each; returns the meter numbers of each shard, and settles all that."""
-    numbers: list[list[int]] = [[] for _ in range(store.shards)]
-    published = TariffPublished(at=T0, id=order(), tariff=TARIFF, document=catalogue()[TARIFF])
-    facts: list[tuple[int, Fact]] = [(shard, published) for shard in range(store.shards)]
-    for number in range(1, meters + 1):
-        shard = shard_of(f"bench-{number}", store.shards)
-        numbers[shard].append(number)
-        facts += [(shard, fact) for fact in opened(number, TARIFF, RECHARGE)]
-    for start in range(0, len(facts), 20_000):
-        store.append_many(facts[start : start + 20_000])
-    _settle_all(store, _loaded(store), 5_000, Spent())
-    return [np.array(of_shard, np.int64) for of_shard in numbers]
+def run(meters: int, sweeps: int, block: int, blocks_at_once: int, runs: int) -> list[dict[str, Any]]:
+    """Fill a throw-away store, settle it `runs` times, and return the figures of each run."""
+    warm_up()
+    shards = max(1, round(meters / block))
+    with thrown_away(shards) as (url, store):
+        lines = [_line(url, store, shard, numbers) for shard, numbers in enumerate(numbers_of(meters, shards))]
+        gc.freeze()
+        results = []
+        for number in range(runs):
+            for sweep in range(number * sweeps + 1, (number + 1) * sweeps + 1):
+                _append(store, lines, sweep, block)
+            results.append({**_settle(store, lines, sweeps, blocks_at_once), "block": block})
+        for line in lines:
+            line.commits.close()
+            line.log.close()
+        return results
 
 
-def _append(store: Store, numbers: list[np.ndarray[Any, np.dtype[np.int64]]], sweeps: int, block: int) -> None:
-    """One reading of each meter per sweep, each with its own usage, in blocks as gateways would send them."""
-    for sweep in range(1, sweeps + 1):
-        for shard, of_shard in enumerate(numbers):
-            for start in range(0, len(of_shard), block):
-                meter = of_shard[start : start + block]
-                time_ = np.full(len(meter), T0 + sweep * SWEEP_MS, np.int64)
-                store.append(shard, ReadingBlock(meter, time_, sweep * (50 + meter % 300)))
+def _line(url: str, store: Store, shard: int, numbers: list[int]) -> Line:
+    enter(store, street(numbers, shard))
+    log = LogPartition(Store.open(url), shard, 1)
+    return Line(np.array(numbers, np.int64), ShardState.of(store.load(shard)), log, CommitPartition(Store.open(url)))
 
 
-def _settle(store: Store, meters: int, sweeps: int, block: int, blocks_at_once: int) -> dict[str, Any]:
-    states, spent = _loaded(store), Spent()
-    begun = time.perf_counter()
-    rows = _settle_all(store, states, blocks_at_once, spent)
-    seconds = time.perf_counter() - begun
-    readings = meters * sweeps
+def _append(store: Store, lines: list[Line], sweep: int, block: int) -> None:
+    """One reading of each meter, each with its own usage, in blocks as gateways would send them."""
+    for shard, line in enumerate(lines):
+        for start in range(0, len(line.numbers), block):
+            meter = line.numbers[start : start + block]
+            time_ = np.full(len(meter), T0 + sweep * SWEEP_MS, np.int64)
+            store.append(shard, ReadingBlock(meter, time_, sweep * usage_of(meter)))
+
+
+def _settle(store: Store, lines: list[Line], sweeps: int, blocks_at_once: int) -> dict[str, Any]:
+    spent, meters = Spent(), sum(len(line.numbers) for line in lines)
+    for line in lines:
+        line.log.entries_at_once = blocks_at_once
+    served, begun, cpu_begun = store.server_cpu_seconds(), time.perf_counter(), time.process_time()
+    _settle_all(lines, spent)
+    seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu_begun
     return {
-        "bench": "settle",
-        "meters": meters,
-        "sweeps": sweeps,
-        "block": block,
+        **figures("settle", meters, sweeps, seconds, cpu_seconds),
+        "server_cpu_seconds": round(store.server_cpu_seconds() - served, 3),
         "blocks_at_once": blocks_at_once,
-        "shards": store.shards,
-        "seconds": round(seconds, 3),
-        "readings_per_s": round(readings / seconds),
-        "state_rows_per_s": round(rows / seconds),
-        "read_s": round(spent.read, 3),
-        "fold_s": round(spent.fold, 3),
-        "commit_s": round(spent.commit, 3),
-        **machine(),
+        "shards": len(lines),
+        "state_rows_per_s": round(spent.rows / seconds),
+        **{f"{step}_s": round(each, 3) for step, each in spent.seconds.items()},
     }
 
 
-def _loaded(store: Store) -> list[ShardState]:
-    return [ShardState.of(store.load(shard)) for shard in range(store.shards)]
-
-
-def _settle_all(store: Store, states: list[ShardState], blocks_at_once: int, spent: Spent) -> int:
-    """Settle every shard to its end. Returns the state rows written."""
-    rows = 0
-    for state in states:
-        while entries := _timed_read(store, state, blocks_at_once, spent):
-            begun = time.perf_counter()
-            commit = fold_batch(state, Batch(state.shard, entries))
-            assert commit is not None
-            spent.fold += time.perf_counter() - begun
-            rows += commit.rows
-            begun = time.perf_counter()
-            store.begin_commit(commit)
-            spent.commit += time.perf_counter() - begun
-    store.finish_commit()
-    return rows
-
-
-def _timed_read(store: Store, state: ShardState, count: int, spent: Spent) -> list[tuple[EntryId, Fact]]:
-    begun = time.perf_counter()
-    entries = store.read(state.shard, state.position, count)
-    spent.read += time.perf_counter() - begun
-    return entries
+def _settle_all(lines: list[Line], spent: Spent) -> None:
+    """Settle every shard to its end, a batch of each in turn, until the last commit is on disk."""
+    waiting = list(lines)
+    while waiting:
+        for line in list(waiting):
+            with spent.on("read"):
+                batches = line.log.next_batch()
+            if not batches:
+                waiting.remove(line)
+            for _, batch in batches:
+                with spent.on("fold"):
+                    commit = fold_batch(line.state, batch)
+                assert commit is not None
+                spent.rows += commit.rows
+                with spent.on("commit"):
+                    line.commits.write_batch([commit])
+    with spent.on("commit"):
+        for line in lines:
+            line.commits.finish()

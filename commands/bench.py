@@ -2,16 +2,17 @@
 
 import json
 import statistics
-import sys
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
+from bench import baseline as baseline_bench
 from bench import fold as fold_bench
+from bench import latency as latency_bench
 from bench import price as price_bench
+from bench import scale as scale_bench
 from bench import settle as settle_bench
 
 app = typer.Typer(help="Measure a hot path. Figures and what limits them: docs/performance.md.", no_args_is_help=True)
@@ -30,14 +31,12 @@ def settle(
     sweeps: Sweeps = 10,
     block: Annotated[int, typer.Option(min=1, help="Readings in one log entry.")] = settle_bench.BLOCK,
     blocks_at_once: Annotated[int, typer.Option(min=1, help="Log entries in one commit.")] = 1,
-    runs: Runs = 3,
+    runs: Runs = 5,
     as_json: AsJson = False,
 ) -> None:
     """Readings through the log, the machine and the commit, synced to disk."""
-    results = []
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        for _ in progress.track(range(runs), description=f"{runs} runs, each opening {meters:,} accounts first"):
-            results.append(settle_bench.run(meters, sweeps, block, blocks_at_once))  # noqa: PERF401 - the bar moves after each
+    with Console(stderr=True).status(f"opens {meters:,} accounts first"):
+        results = settle_bench.run(meters, sweeps, block, blocks_at_once, runs)
     _report(results, as_json)
 
 
@@ -62,8 +61,43 @@ def fold(
 ) -> None:
     """Blocks of readings through the whole machine, without a store: time of use with tiers, alarms on, one core."""
     with Console(stderr=True).status(f"opens {meters:,} accounts first"):
-        state = fold_bench.street(meters)
+        state = fold_bench.opened_street(meters)
     _report([fold_bench.run(state, sweeps, block) for _ in range(runs)], as_json)
+
+
+@app.command()
+def latency(
+    meters: Meters = 100_000,
+    rate: Annotated[int, typer.Option(min=1, help="Readings per second.")] = 20_000,
+    block: Annotated[int, typer.Option(min=1, help="Readings in one log entry.")] = 200,
+    seconds: Annotated[float, typer.Option(min=0.1)] = 20.0,
+    shards: Annotated[int, typer.Option(min=1)] = 16,
+    as_json: AsJson = False,
+) -> None:
+    """From an append to the log until the API's own read shows the balance: p50 and p99."""
+    with Console(stderr=True).status(f"opens {meters:,} accounts first"):
+        _report([latency_bench.run(meters, rate, block, seconds, shards)], as_json)
+
+
+@app.command()
+def scale(
+    meters: Annotated[list[int], typer.Option(help="Once for each size.")] = [10_000, 100_000, 1_000_000],  # noqa: B006 - typer only reads it
+    as_json: AsJson = False,
+) -> None:
+    """Few and many meters in one process: CPU time of a reading, memory of a meter, seconds to load."""
+    with Console(stderr=True).status(f"opens {sum(meters):,} accounts"):
+        _report([scale_bench.run(sorted(meters))], as_json)
+
+
+@app.command()
+def baseline(
+    meters: Meters = 10_000,
+    sweeps: Sweeps = 24,
+    runs: Runs = 3,
+    as_json: AsJson = False,
+) -> None:
+    """The same readings through a plain bytewax dataflow of Python objects, and the kernel's figures beside it."""
+    _report([baseline_bench.run(meters, sweeps) for _ in range(runs)], as_json)
 
 
 def _report(results: list[dict[str, Any]], as_json: bool) -> None:

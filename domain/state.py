@@ -4,6 +4,7 @@
 deleted and rebuilt from the log.
 """
 
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -513,4 +514,4 @@ class StoredShard:
     position: EntryId
     header: ShardHeader
     rows: dict[str, Rows]
-    records: dict[str, dict[Any, Any]]
+    records: Mapping[str, MutableMapping[Any, Any]]

@@ -16,6 +16,7 @@ The processes of a cluster find each other at these addresses, unencrypted: keep
 When one of a cluster ends, end and start all of it.
 """
 
+import gc
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,18 +127,30 @@ class LogPartition(StatefulSourcePartition[tuple[str, Batch], None]):
     """Reads one shard's log onward; keeps its place in memory only."""
 
     def __init__(self, store: Store, shard: int, entries_at_once: int) -> None:
-        self._store, self._shard, self._count = store, shard, entries_at_once
+        self._store, self._shard, self.entries_at_once = store, shard, entries_at_once
         self._after = store.position(shard)
         self._empty_reads = 0
+        self._asked = False
 
     def next_batch(self) -> list[tuple[str, Batch]]:
-        """The next entries of the log, as one item."""
-        entries = self._store.read(self._shard, self._after, self._count)
+        """The next entries of the log, as one item. After a full batch the one behind it is asked for at once: the server
+        answers before it gets the commit, not after it has applied it.
+        """
+        entries = self._read()
         self._empty_reads = 0 if entries else self._empty_reads + 1
         if not entries:
             return []
         self._after = entries[-1][0]
+        self._asked = len(entries) == self.entries_at_once
+        if self._asked:
+            self._store.begin_read(self._shard, self._after, self.entries_at_once)
         return [(f"{self._shard:02d}", Batch(self._shard, entries))]
+
+    def _read(self) -> list[tuple[EntryId, Fact]]:
+        if self._asked:
+            self._asked = False
+            return self._store.finish_read(self._shard)
+        return self._store.read(self._shard, self._after, self.entries_at_once)
 
     def next_awake(self) -> datetime | None:
         """Look again at once after entries, soon after none, later after a while of none."""
@@ -170,6 +183,7 @@ class Fold(StatefulBatchLogic[Batch, Commit, None]):
             store = self._store()
             self._state = ShardState.of(store.load(shard))
             store.close()
+            gc.freeze()  # What was loaded stays: a collection would look through it for nothing.
         return self._state
 
     def snapshot(self) -> None:
@@ -212,7 +226,11 @@ class CommitPartition(StatefulSinkPartition[Commit, None]):
     def snapshot(self) -> None:
         """Nothing: the position is in the commit."""
 
+    def finish(self) -> None:
+        """Wait for the last commit."""
+        self._store.finish_commit()
+
     def close(self) -> None:
         """Wait for the last commit, and give the connections back."""
-        self._store.finish_commit()
+        self.finish()
         self._store.close()

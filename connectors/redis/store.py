@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import PythonRespSerializer
 from redis.retry import Retry
 
 from connectors.redis.commit import SCRIPT, Commit
@@ -21,9 +22,12 @@ from connectors.redis.formats import FormatError, decode_fact, encode_fact, key_
 from connectors.redis.keys import SITE, STORE_FORMAT, key
 from domain.facts import Fact
 from domain.ids import LOG_START, EntryId, entry_id, entry_text
+from domain.records import Packed
 from domain.state import RECORDS, ROWS, ShardHeader, StoredShard
 
 ANSWER_SECONDS = 30.0
+_SENT_AS_THEY_ARE_BYTES = 16_384
+"""Larger arguments are sent without being joined to others."""
 
 
 @contextmanager
@@ -76,6 +80,7 @@ class Store:
         self.shards = shards
         self._redis = client
         self._line: Any = None
+        self._reads: Any = None
         self._under_way = False
 
     @classmethod
@@ -94,8 +99,9 @@ class Store:
 
     def close(self) -> None:
         """Give the connections back; a commit that is under way stays so."""
-        if self._line is not None:
-            self._line.disconnect()
+        for line in (self._line, self._reads):
+            if line is not None:
+                line.disconnect()
         self._redis.close()
 
     def append(self, shard: int, fact: Fact) -> EntryId:
@@ -121,6 +127,21 @@ class Store:
             found = cast("list[Any]", self._redis.xrange(key("log", shard), "(" + entry_text(after), "+", count))
         return [(entry_id(entry.decode()), _fact(shard, entry, fields)) for entry, fields in found]
 
+    def begin_read(self, shard: int, after: EntryId, count: int) -> None:
+        """Ask for what `read` gives; `finish_read` takes the answer. One at a time."""
+        with translated():
+            if self._reads is None:
+                self._reads = self._redis.connection_pool.get_connection()
+            asked = "(" + entry_text(after)
+            self._reads.send_command("XRANGE", key("log", shard), asked, "+", "COUNT", count, check_health=False)
+
+    def finish_read(self, shard: int) -> list[tuple[EntryId, Fact]]:
+        """The entries that `begin_read` asked for."""
+        with translated():
+            found = self._reads.read_response()
+        named = ((entry, dict(zip(fields[::2], fields[1::2], strict=True))) for entry, fields in found)
+        return [(entry_id(entry.decode()), _fact(shard, entry, fields)) for entry, fields in named]
+
     def last(self, shard: int) -> EntryId:
         """Position of the last entry of a shard's log."""
         with translated():
@@ -131,6 +152,12 @@ class Store:
         """Position up to which a shard is folded and committed."""
         with translated():
             return entry_id((cast("bytes | None", self._redis.get(key("position", shard))) or b"0-0").decode())
+
+    def server_cpu_seconds(self) -> float:
+        """CPU time that the server has used since it started."""
+        with translated():
+            said = cast("dict[str, float]", self._redis.info("cpu"))
+        return said["used_cpu_user"] + said["used_cpu_sys"]
 
     def load(self, shard: int) -> StoredShard:
         """A shard's committed state, read in one transaction."""
@@ -166,9 +193,11 @@ class Store:
         with translated():
             if self._line is None:
                 self._line = self._redis.connection_pool.get_connection()
-            self._line.send_command(
-                "EVAL", SCRIPT, len(commit.keys), *commit.keys, *commit.arguments, check_health=False
-            )
+            # Not the client's own packer, which would copy megabytes of rows once more.
+            packer = PythonRespSerializer(_SENT_AS_THEY_ARE_BYTES, self._line.encoder.encode)
+            command = "EVAL", SCRIPT, len(commit.keys), *commit.keys, *commit.arguments
+            packed = packer.pack(*command)  # type: ignore[no-untyped-call]  # redis-py has no types here
+            self._line.send_packed_command(packed, check_health=False)
         self._under_way = True
 
     def finish_commit(self) -> None:
@@ -209,10 +238,9 @@ def _fact(shard: int, entry: bytes, fields: dict[bytes, bytes]) -> Fact:
         raise FormatError(f"{key('log', shard)} at {entry.decode()}: {error}") from error
 
 
-def _records(name: str, found: dict[bytes, bytes]) -> dict[Any, Any]:
+def _records(name: str, found: dict[bytes, bytes]) -> Packed[Any, Any]:
     kind, record = RECORDS[name]
-    decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(record)
-    return {key_value(kind, field): decoder.decode(packed) for field, packed in found.items()}
+    return Packed({key_value(kind, field): packed for field, packed in found.items()}, record)
 
 
 __all__ = ["Store", "StoreError", "check_site", "connection_options", "translated", "understood"]
