@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pytest
 from histories import Entries, Street, history
 from model.orders import ORDERS
@@ -15,7 +16,7 @@ from streets import Switched, Watched
 from domain.effects import Alarm, Effects
 from domain.facts import Fact, Ticked
 from domain.units import PICOS_PER_MICRO
-from domain.words import Ledger, Reason, Supply
+from domain.words import AlarmKind, Ledger, Reason, Supply
 from flows.machine import fold
 from flows.state import ShardState
 
@@ -107,8 +108,11 @@ class Pair:
 
 
 def in_order(alarms: list[Alarm]) -> list[Alarm]:
-    """Alarms by what they are about; those about the same thing stay in the order in which they were said."""
-    plain = [Alarm(**{name: getattr(alarm, name) for name in alarm.__struct_fields__} | {"id": ""}) for alarm in alarms]
+    """Alarms by what they are about; those about the same thing stay in the order in which they were said.
+
+    Without line losses, which the model does not follow: `test_main_meters.py` holds them.
+    """
+    plain = [msgspec.structs.replace(alarm, id="") for alarm in alarms if alarm.kind != AlarmKind.LINE_LOSS]
     return sorted(
         plain, key=lambda alarm: (alarm.account, alarm.meter, alarm.meter and alarm.kind, alarm.meter and alarm.reason)
     )

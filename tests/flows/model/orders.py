@@ -18,6 +18,7 @@ from domain.facts import (
     MeterRemoved,
     MeterReplaced,
     MeterWatchSet,
+    PolicySet,
     ProtectionOrdered,
     QuarantineDecided,
     ReadingCorrected,
@@ -50,6 +51,13 @@ def updated(model: Model, fact: AccountUpdated) -> None:
     """New terms judge the balance at once."""
     if model.levels[fact.account].judged:
         model.judge_now(fact.account, fact.at)
+
+
+def policy_set(model: Model, fact: PolicySet) -> None:
+    """Everybody who follows it is judged by it at once, in the order of their opening."""
+    for account, standing in model.levels.items():
+        if model.books._followed.get(account) == fact.policy and standing.judged:
+            model.judge_now(account, fact.at)
 
 
 def recharged(model: Model, fact: RechargeOrdered) -> None:
@@ -141,7 +149,9 @@ def watched(model: Model, fact: MeterWatchSet) -> None:
     """Other terms; what is raised stays so until a tick looks."""
     meter, since = model.meters[fact.meter], max(model.now, fact.at)
     watch = model.watches.setdefault(fact.meter, Watch(meter.account, fact.meter, meter.commodity, fact.terms, since))
-    watch.terms, watch.since = fact.terms, since
+    watch.terms = fact.terms
+    if AlarmKind.OFFLINE not in watch.raised:  # Who is silent stays so, whoever says the terms again.
+        watch.since = since
 
 
 def controlled(model: Model, fact: ControlOrdered) -> None:
@@ -197,6 +207,7 @@ ORDERS: dict[type, Callable[[Model, Any], object]] = {
     AccountOpened: opened,
     AccountActivated: activated,
     AccountUpdated: updated,
+    PolicySet: policy_set,
     AccountTransferred: transferred,
     AccountClosed: closed,
     MeterInstalled: installed,
