@@ -5,10 +5,13 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_machine import EIGHT, Home, at
 from test_pricing import Wallet, plans, spans
 
+from domain.facts import QuarantineDecided, ReadingCorrected
 from domain.state import METER
 from domain.units import PICOS_PER_MICRO
+from domain.words import Decision
 from flows.readings.decided import can_take_back, compile_decided, correct_interval, opposite
 from flows.readings.kernel import settle_interval
 from flows.readings.output import output_of
@@ -111,7 +114,21 @@ def test_nothing_is_compiled_while_a_person_waits():
     compile_decided()
     if not hasattr(settle_interval, "signatures"):
         return  # Compilation is off.
+    home, before = Home(), versions()
+    home.pays(EIGHT, 50)
+    home.reads(at("09:00"), 101_000)
+    home.reads(at("09:10"), 300_000)
 
-    versions = [len(function.signatures) for function in (settle_interval, can_take_back, correct_interval)]
+    asked = {"at": at("09:20"), "meter": 1, "note": "seen"}
+    accepted = QuarantineDecided(id=home.id(at("09:20")), reason="jump", decision=Decision.ACCEPT, **asked)
+    given = ReadingCorrected(
+        id=home.id(at("09:20")), from_ms=at("08:00"), until_ms=at("09:00"), usage_delta=-500, **asked
+    )
 
-    assert versions == [1, 1, 1]
+    assert [home.tell(fact).outcomes[0].refusal for fact in (accepted, given)] == ["", ""]
+    assert versions() == before
+
+
+def versions():
+    """How many versions of what decisions use are compiled in this process, by whatever tests."""
+    return [len(function.signatures) for function in (settle_interval, can_take_back, correct_interval)]
