@@ -15,7 +15,8 @@ from domain.facts import (
 from domain.ids import order_id
 from domain.units import PICOS_PER_MICRO
 from domain.words import CASH_BY_CHANNEL, ITEM_REVENUE, REVENUE, Decision, Ledger, Metering, Settlement
-from flows.audit import Audit, _advance, _is_possible
+from flows.audit import Audit
+from flows.audit.book import advance_of, is_possible
 from tariffs.rating import cost_of
 
 
@@ -190,5 +191,5 @@ def _counted(meter: Any, time: int, register: int) -> int:
     """Wh or litres since the believed reading, as far as the meter can have counted them."""
     if meter.time is None or time <= meter.time:
         return 0
-    advance = _advance(meter, register)
-    return advance * meter.installed.ratio if advance > 0 and _is_possible(meter, time - meter.time, advance) else 0
+    advance = advance_of(meter, register)
+    return advance * meter.installed.ratio if advance > 0 and is_possible(meter, time - meter.time, advance) else 0

@@ -1,0 +1,131 @@
+"""Orders of money, fees and allowances."""
+
+from collections.abc import Iterator
+
+from domain.facts import (
+    AdjustmentOrdered,
+    AllowanceSet,
+    ChargeItemEnded,
+    ChargeItemSet,
+    RechargeOrdered,
+    RefundOrdered,
+    ReversalOrdered,
+)
+from domain.ids import order_id
+from domain.units import DAY_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO
+from domain.words import AllowanceKind, Period, Refusal
+from flows.audit.book import Book
+from flows.audit.months import Allowance, begin_of, fee, next_period
+from flows.audit.terms import YEAR_2100_MS, is_item_valid
+
+
+class Money(Book):
+    """What comes into a wallet and goes from it other than by usage."""
+
+    def _move(self, fact: RechargeOrdered | RefundOrdered) -> Refusal | None:
+        account = self._accounts.get(fact.account)
+        if account is None:
+            return Refusal.UNKNOWN_ACCOUNT
+        if fact.currency != account.currency:
+            return Refusal.WRONG_CURRENCY
+        if fact.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
+        if fact.amount_micros <= 0:
+            return Refusal.AMOUNT_NOT_POSITIVE
+        if fact.amount_micros > ORDER_MAX_MICROS:
+            return Refusal.AMOUNT_TOO_LARGE
+        amount, balance = fact.amount_micros * PICOS_PER_MICRO, self.balances[fact.account]
+        if isinstance(fact, RefundOrdered):
+            if amount > balance:
+                return Refusal.INSUFFICIENT_BALANCE
+            self.balances[fact.account] -= amount
+            return None
+        if (balance + amount) // PICOS_PER_MICRO > self._warned[fact.account].max_balance:
+            return Refusal.ABOVE_MAX_BALANCE
+        self.balances[fact.account] += amount
+        self._recharges[order_id(fact.id)] = fact
+        return None
+
+    def _adjust(self, fact: AdjustmentOrdered) -> Refusal | None:
+        account = self._accounts.get(fact.account)
+        if account is None:
+            return Refusal.UNKNOWN_ACCOUNT
+        if fact.currency != account.currency:
+            return Refusal.WRONG_CURRENCY
+        if fact.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
+        if not fact.note.strip():
+            return Refusal.NOTE_MISSING
+        if fact.amount_micros == 0:
+            return Refusal.AMOUNT_IS_ZERO
+        after = self.balances[fact.account] // PICOS_PER_MICRO + fact.amount_micros
+        if abs(fact.amount_micros) > ORDER_MAX_MICROS or abs(after) > MONEY_MAX_MICROS:
+            return Refusal.AMOUNT_TOO_LARGE
+        self.balances[fact.account] += fact.amount_micros * PICOS_PER_MICRO
+        return None
+
+    def _reverse(self, fact: ReversalOrdered) -> Refusal | None:
+        """Only a recharge whose answer is still kept can be taken back, and only once."""
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        try:
+            key = order_id(fact.order)
+        except ValueError:
+            return Refusal.UNKNOWN_ORDER
+        recharge = self._recharges.get(key)
+        if key not in self._kept or recharge is None or recharge.account != fact.account:
+            return Refusal.UNKNOWN_ORDER
+        if key in self._reversed:
+            return Refusal.ALREADY_REVERSED
+        self._reversed.add(key)
+        self.balances[fact.account] -= recharge.amount_micros * PICOS_PER_MICRO
+        return None
+
+    def _set_allowance(self, fact: AllowanceSet) -> Refusal | None:
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        is_amount = 1 <= fact.amount <= ORDER_MAX_MICROS or fact.kind == AllowanceKind.NONE
+        if not (is_amount and fact.from_day >= 0 and fact.from_day * DAY_MS < YEAR_2100_MS):
+            return Refusal.TERMS_INVALID
+        self._allowances[fact.account] = Allowance(fact)
+        return None
+
+    def _set_item(self, fact: ChargeItemSet) -> Refusal | None:
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        if not is_item_valid(fact, max(self._now, fact.at)):
+            return Refusal.TERMS_INVALID
+        if fact.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
+        name = fact.account, fact.item
+        self._items[name] = fact, max(fact.starts, self._items[name][1]) if name in self._items else fact.starts
+        self._forget_ended(name)
+        return None
+
+    def _end_item(self, fact: ChargeItemEnded) -> Refusal | None:
+        if fact.account not in self._accounts:
+            return Refusal.UNKNOWN_ACCOUNT
+        return None if self._items.pop((fact.account, fact.item), None) else Refusal.UNKNOWN_ITEM
+
+    def _forget_ended(self, name: tuple[str, str]) -> None:
+        item, day = self._items[name]
+        if 0 <= item.ends < day:
+            del self._items[name]
+
+    def _charge_items(self) -> None:
+        """Every fee that is due, in order of time and then of name."""
+        while due := [(begin, name) for name, begin in self._begins() if begin <= self._now]:
+            self._charge_item(min(due)[1])
+
+    def _begins(self) -> Iterator[tuple[tuple[str, str], int]]:
+        for name, (item, day) in self._items.items():
+            yield name, begin_of(day, item.zone)
+
+    def _charge_item(self, name: tuple[str, str]) -> None:
+        item, day = self._items[name]
+        self.balances[item.account] -= fee(item, day)
+        if item.period == Period.ONCE:
+            del self._items[name]
+            return
+        self._items[name] = item, next_period(item.period, day)
+        self._forget_ended(name)

@@ -1,0 +1,159 @@
+"""Readings, decisions about those that were not believed, and corrections: what is used, and what that costs."""
+
+from domain.facts import QuarantineDecided, ReadingCorrected
+from domain.units import HOUR_MS, MONEY_MAX_MICROS, PICOS_PER_MICRO
+from domain.words import QUARANTINED, AllowanceKind, Decision, Metering, Refusal
+from flows.audit.book import Book, Meter, advance_of, is_possible
+from flows.audit.cases import Baseline, belief
+from flows.audit.terms import YEAR_2100_MS, is_correction_valid, is_decision_valid
+from tariffs.rating import Counter as TierCounter
+from tariffs.rating import cost_of, given_back
+
+
+class Readings(Book):
+    """Usage from registers, priced by the slow rating, free energy and money first."""
+
+    def _read(self, number: int, time: int, register: int) -> Metering:
+        """Class of a reading; what is believed is charged and becomes the baseline."""
+        meter = self._meters.get(number)
+        metering = self._class_of(meter, time, register) if meter else Metering.UNKNOWN_METER
+        if metering in QUARANTINED:
+            self._cases.hold(number, metering.name.lower(), time, register)
+        if meter is None:
+            return metering
+        if metering in {Metering.NORMAL, Metering.ROLLOVER}:
+            self._charge(meter, time, register)
+        if metering == Metering.LATE and register > meter.register:
+            meter.time = time  # The clock of the believed reading was ahead: its register stands, its time does not.
+        if metering == Metering.JUMP and meter.suspect is None:
+            meter.suspect = register
+        if metering in {Metering.FIRST, Metering.NORMAL, Metering.ROLLOVER, Metering.VACANT}:
+            meter.time, meter.register, meter.suspect = time, register, None
+            self._cases.believe(number)
+        return metering
+
+    def _class_of(self, meter: Meter, time: int, register: int) -> Metering:
+        if self._now and time > self._now + HOUR_MS:
+            return Metering.FUTURE
+        modulus = meter.installed.modulus
+        if not 0 < time <= YEAR_2100_MS or register < 0 or (modulus and register >= modulus):
+            return Metering.OUT_OF_RANGE
+        nobody = meter.installed.account in self._prepared | self._closed
+        if meter.time is None:
+            return Metering.VACANT if nobody else Metering.FIRST
+        if time < meter.time:
+            return Metering.LATE
+        if time == meter.time:
+            return Metering.DUPLICATE if register == meter.register else Metering.CONFLICT
+        if nobody:
+            return Metering.VACANT
+        if abs(self.balances[meter.installed.account] // PICOS_PER_MICRO) > MONEY_MAX_MICROS:
+            return Metering.OUT_OF_RANGE
+        possible = is_possible(meter, time - meter.time, advance_of(meter, register))
+        if register < meter.register:
+            return Metering.ROLLOVER if possible and modulus else Metering.DECREASE
+        held = meter.suspect is not None and register >= meter.suspect
+        return Metering.NORMAL if possible and not held else Metering.JUMP
+
+    def _charge(self, meter: Meter, time: int, register: int) -> None:
+        assert meter.time is not None
+        self._price(meter, meter.time, time, advance_of(meter, register) * meter.installed.ratio)
+
+    def _price(self, meter: Meter, start: int, end: int, usage: int) -> None:
+        installed = meter.installed
+        if usage:
+            counter = self._counters[installed.account, installed.commodity, meter.counter]
+            self.balances[installed.account] -= self._paid(meter, start, end, usage, counter)
+        self.priced[installed.meter] += usage
+        self._usage[installed.commodity] += usage
+
+    def _paid(self, meter: Meter, since: int, until: int, usage: int, counter: TierCounter) -> int:
+        """Picos of an interval that are not free: part by part of the calendar, the free energy of each part first."""
+        account = meter.installed.account
+        allowance = self._allowances.get(account)
+        if allowance is None or allowance.fact.kind == AllowanceKind.NONE:
+            return cost_of(meter.plan, since, until, usage, counter).cost_picos
+        parts: dict[tuple[int, int, int], int] = {}
+        for piece in cost_of(meter.plan, since, until, usage).pieces:
+            span = piece.start_ms, piece.end_ms, piece.moment.day
+            parts[span] = parts.get(span, 0) + piece.usage
+        paid, hung = 0, (account, meter.installed.id)
+        for (start, end, day), used in parts.items():
+            is_energy = allowance.fact.kind == AllowanceKind.ELECTRICITY + meter.installed.commodity
+            free = min(used, allowance.left) if is_energy and allowance.begin(day) else 0
+            if free:
+                allowance.left -= free
+                self._free[hung] += cost_of(meter.plan, start, end, free, counter).cost_picos
+            cost = cost_of(meter.plan, start, end, used - free, counter).cost_picos if used > free else 0
+            if allowance.fact.kind == AllowanceKind.MONEY and cost >= 0 and allowance.begin(day):
+                given = min(cost, allowance.left)
+                allowance.left, cost = allowance.left - given, cost - given
+                self._free[hung] += given
+            paid += cost
+        return paid
+
+    def _decide(self, fact: QuarantineDecided) -> Refusal | None:
+        """A person closes a case: the meter goes on from what is believed now, or as if nothing had been held."""
+        meter, held = self._meters.get(fact.meter), self._cases.of.get((fact.meter, fact.reason))
+        if meter is None and fact.decision != Decision.DISCARD:
+            return Refusal.UNKNOWN_METER
+        if held is None:
+            return Refusal.UNKNOWN_CASE
+        modulus, ratio = (meter.installed.modulus, meter.installed.ratio) if meter else (0, 1)
+        if not is_decision_valid(fact, modulus):
+            return Refusal.TERMS_INVALID
+        if not fact.note.strip():
+            return Refusal.NOTE_MISSING
+        if meter and fact.decision != Decision.DISCARD:
+            if self._is_beyond(meter):
+                return Refusal.AMOUNT_TOO_LARGE
+            after = belief(fact, held, Baseline(meter.time, meter.register, modulus, ratio))
+            if isinstance(after, Refusal):
+                return after
+            time, register, usage = after
+            account = meter.installed.account
+            if usage and (account in self._prepared | self._closed or time < self._pays_since.get(account, 0)):
+                return Refusal.DECISION_NOT_POSSIBLE
+            self._price(meter, time if meter.time is None else meter.time, time, usage)
+            meter.time, meter.register, meter.suspect = time, register, None
+            self._cases.release(fact.meter)
+        elif meter and fact.reason == "jump":
+            meter.suspect = None
+        self._cases.close(fact.meter, fact.reason)
+        return None
+
+    def _correct(self, fact: ReadingCorrected) -> Refusal | None:
+        """Usage on top, or given back, at the prices of its time; the register as it should have been."""
+        meter = self._meters.get(fact.meter)
+        if meter is None:
+            return Refusal.UNKNOWN_METER
+        if not is_correction_valid(fact, meter):
+            return Refusal.TERMS_INVALID
+        if fact.usage_delta and meter.installed.account in self._closed:
+            return Refusal.ACCOUNT_CLOSED
+        if not fact.note.strip():
+            return Refusal.NOTE_MISSING
+        if self._is_beyond(meter):
+            return Refusal.AMOUNT_TOO_LARGE
+        if fact.usage_delta and (
+            fact.from_ms < self._pays_since.get(meter.installed.account, 0) or self._may_be_free(meter)
+        ):
+            return Refusal.DECISION_NOT_POSSIBLE
+        installed, span = meter.installed, (fact.from_ms, fact.until_ms)
+        counter = self._counters[installed.account, installed.commodity, meter.counter]
+        if fact.usage_delta > 0:
+            self.balances[installed.account] -= cost_of(meter.plan, *span, fact.usage_delta, counter).cost_picos
+        elif fact.usage_delta < 0:
+            back = given_back(meter.plan, *span, -fact.usage_delta, counter)
+            if back is None:
+                return Refusal.CORRECTION_TOO_LARGE
+            self.balances[installed.account] += back
+        self.priced[fact.meter] += fact.usage_delta
+        self._usage[installed.commodity] += fact.usage_delta
+        meter.register = meter.register if fact.register is None else fact.register
+        return None
+
+    def _may_be_free(self, meter: Meter) -> bool:
+        allowance = self._allowances.get(meter.installed.account)
+        own = AllowanceKind.ELECTRICITY + meter.installed.commodity
+        return allowance is not None and allowance.fact.kind in {AllowanceKind.MONEY, own}
