@@ -82,7 +82,9 @@ def edge_after(terms: ControlTerms, at: int) -> int:
     later = [minute for minute in minutes if minute > local.hour * 60 + local.minute]
     day = local if later else local + timedelta(days=1)
     hour, minute = divmod((later or minutes)[0], 60)
-    edge = max(_instant(day.replace(hour=hour, minute=minute, second=0, microsecond=0)), at + MINUTE_MS)
+    edge = max(
+        _instant(day.replace(hour=hour, minute=minute, second=0, microsecond=0)), at - at % MINUTE_MS + MINUTE_MS
+    )
     return min(edge, _clocks_change(at, edge, terms.zone))
 
 

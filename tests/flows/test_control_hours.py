@@ -81,6 +81,13 @@ def test_the_day_on_which_clocks_change(start, end, begins, ends):
     assert holding(terms.no_trip, terms, ms(ends)) is None
 
 
+def test_a_look_between_two_minutes_sees_the_edge_at_the_next():
+    """A window that begins at 08:01 is not overslept by whoever looked just after 08:00."""
+    terms = ControlTerms(zone="Asia/Shanghai", no_trip=(window(255, "08:01", "24:00"),))
+
+    assert edge_after(terms, ms("2025-12-06T00:00Z") + 1) == ms("2025-12-06T00:01Z")
+
+
 def by_hand(windows, terms, at):
     """The first window that holds, by walking back to where it began."""
     local = (EPOCH + timedelta(milliseconds=at)).astimezone(zone(terms.zone)).replace(tzinfo=None)

@@ -91,6 +91,12 @@ def test_an_explanation_adds_up_to_what_was_charged(data):
         assert sum(parts) + told.correction_picos == told.cost_picos == wallet.charge(start, end, usage)
 
 
+def edges_of(plan, span):
+    """The ends of a span, and where it is cut for its prices."""
+    cuts = compile_timeline([plan], *span).segments["start"].tolist()
+    return sorted({*span, *(cut for cut in cuts if span[0] < cut < span[1])})
+
+
 @many
 @given(st.data(), st.integers(0, 900_000))
 def test_any_cutting_of_a_history_into_readings_costs_the_same(data, usage):
@@ -98,9 +104,8 @@ def test_any_cutting_of_a_history_into_readings_costs_the_same(data, usage):
     span = data.draw(spans())
     plan = data.draw(plans(span))
     once, often = Wallet(plan, span), Wallet(plan, span)
-    cuts = compile_timeline([plan], *span).segments["start"].tolist()
     inside = data.draw(st.lists(st.integers(span[0], span[1]), max_size=9))
-    edges = sorted({*span, *(cut for cut in [*cuts, *inside] if span[0] < cut < span[1])})
+    edges = sorted({*edges_of(plan, span), *inside})
 
     def used_by(at):
         return usage * (at - span[0]) // (span[1] - span[0])
@@ -113,9 +118,16 @@ def test_any_cutting_of_a_history_into_readings_costs_the_same(data, usage):
 @many
 @given(st.data(), st.integers(0, 300_000), st.integers(0, 300_000))
 def test_more_usage_never_costs_less(data, less, more):
-    """Where no price is negative and tiers are graduated, another kWh is never a gain."""
+    """Where no price is negative and tiers are graduated, more energy is never a gain.
+
+    One Wh more may move a whole Wh from a dear minute to a cheap one, as usage is spread in whole ones. So more is here at
+    least a Wh for the shortest piece of the span.
+    """
     span = data.draw(spans())
     plan = without_gains(data.draw(plans(span)))
+    edges = edges_of(plan, span)
+    shortest = min(end - start for start, end in pairwise(edges))
+    more += -(-(span[1] - span[0]) // shortest)
 
     assert Wallet(plan, span).charge(*span, less) <= Wallet(plan, span).charge(*span, less + more)
 
