@@ -19,7 +19,7 @@ from connectors.redis.server import EmbeddedServer
 from connectors.redis.store import Store
 from domain.facts import Fact, TariffPublished
 from domain.ids import LOG_START, shard_of
-from domain.state import RECORDS, ROWS, AccountRecord, Changes, RowChanges, Rows, StoredShard
+from domain.state import PAGES, RECORDS, ROWS, AccountRecord, Changes, RowChanges, Rows, StoredShard, part_of
 from domain.units import MICROS_PER_UNIT
 from flows.machine import fold
 from flows.state import ShardState
@@ -80,7 +80,10 @@ def _rows(one: ShardState, numbers: "np.ndarray[tuple[int], np.dtype[np.int64]]"
 
 def enter(store: Store, stored: StoredShard) -> None:
     """Put a shard's state into a store that has none, as one commit."""
-    rows = {name: RowChanges(np.arange(len(each)), each) for name, each in stored.rows.items()}
+    rows = {
+        page: RowChanges(np.arange(len(stored.rows[name])), part_of(stored.rows[name], part))
+        for page, (name, part) in PAGES.items()
+    }
     changes = Changes(stored.header, rows, {name: dict(each) for name, each in stored.records.items()})
     store.commit(commit_of(stored.shard, LOG_START, stored.position, changes, [], {}))
 

@@ -69,33 +69,35 @@ METER = np.dtype(
         [
             ("time", "<i8"),  # ms UTC of the last believed reading; -1 before the first
             ("register", "<i8"),  # its register, before ratio
-            ("suspect", "<i8"),  # a register that jumped and is held; -1: none
             ("window_usage", "<i8"),  # open window: Wh or litres, after ratio
             ("window_cost", "<i8"),  # … whole micros
             ("day_usage", "<i8"),  # open local day: Wh or litres
             ("day_cost", "<i8"),  # … whole micros not yet posted
+            ("total", "<i8"),  # Wh or litres of all believed usage
+            ("moved_at", "<i8"),  # ms UTC of the last reading at which the register had moved
             ("window_start", "<i4"),  # epoch minutes UTC; -1: no open window
-            ("day", "<i4"),  # local day number; -1: no open day
             ("window_picos", "<i4"),
             ("day_picos", "<i4"),
             ("power", "<i4"),  # W, as last read
-            ("epoch", "<u4"),  # of the last command
             ("status", "<u2"),  # words.Status as last read
+            ("window_band", "u1"),
+            ("window_estimated", "u1"),
+            ("has_power", "u1"),  # 1: the last reading said its power
+            ("pad1", "u1"),
+            ("pad2", "<u2"),  # so far what every reading changes
+            ("suspect", "<i8"),  # a register that jumped and is held; -1: none
+            ("month_usage", "<i8"),  # Wh or litres of the closed days of …
+            ("day_free", "<i8"),  # whole micros of the open day's cost that were free
+            ("daily_usage", "<i8"),  # Wh or litres of a day: three parts of four what it was, one part the newest
+            ("day", "<i4"),  # local day number; -1: no open day
+            ("month", "<i4"),  # … this local month: 12 * year + month - 1
+            ("day_free_picos", "<i4"),
+            ("epoch", "<u4"),  # of the last command
             ("wanted", "u1"),  # words.Supply: wanted by the machine …
             ("reason", "u1"),  # words.Reason: … and why
             ("seen", "u1"),  # words.Supply as last read
-            ("window_band", "u1"),
-            ("window_estimated", "u1"),
             ("held", "u1"),  # 1 while a quarantine case is open
-            ("total", "<i8"),  # Wh or litres of all believed usage
-            ("moved_at", "<i8"),  # ms UTC of the last reading at which the register had moved
-            ("month_usage", "<i8"),  # Wh or litres of the closed days of …
-            ("month", "<i4"),  # … this local month: 12 * year + month - 1
-            ("day_free_picos", "<i4"),
-            ("day_free", "<i8"),  # whole micros of the open day's cost that were free
-            ("daily_usage", "<i8"),  # Wh or litres of a day: three parts of four what it was, one part the newest
-            ("has_power", "<i4"),  # 1: the last reading said its power
-            ("pad", "<i4"),
+            ("pad3", "<u4"),
         ],
     )
 )
@@ -466,7 +468,39 @@ ROWS: dict[str, np.dtype[np.void]] = {
     "counters": COUNTER,
     "watches": WATCH,
 }
-"""Every kind of row by the name it is kept under."""
+"""Every kind of row by its name."""
+
+HOT_BYTES = {"accounts": 16, "meters": 88}
+"""The first bytes of a row, multiples of 8, which nearly every reading changes: kept and written apart from the rest of it."""
+
+PAGES: dict[str, tuple[str, slice]] = {
+    **{name: (name, slice(0, HOT_BYTES.get(name, dtype.itemsize))) for name, dtype in ROWS.items()},
+    **{f"{name}_rest": (name, slice(hot, ROWS[name].itemsize)) for name, hot in HOT_BYTES.items()},
+}
+"""Every page that rows are kept in, by its name: the kind of row, and the bytes of each row that are in it."""
+
+
+def rows_of(name: str, pages: Mapping[str, bytes | bytearray | None]) -> Rows:
+    """The rows of a kind (n,) from all of its pages, packed; None: empty."""
+    parts = [(each, part) for each, (of, part) in PAGES.items() if of == name]
+    if len(parts) == 1:
+        return np.frombuffer(pages[name] or b"", ROWS[name])
+    size = ROWS[name].itemsize
+    columns = [np.frombuffer(pages[each] or b"", np.uint8).reshape(-1, part.stop - part.start) for each, part in parts]
+    return np.ascontiguousarray(np.concatenate(columns, axis=1)).reshape(-1, size).view(ROWS[name])[:, 0]
+
+
+def part_of(rows: Rows, part: slice) -> Rows:
+    """Those bytes of each row that a page keeps, (n,) void, as a view."""
+    size = rows.dtype.itemsize
+    if part == slice(0, size):
+        return rows.view(f"V{size}")
+    return rows.view(
+        np.dtype(
+            {"names": ["part"], "formats": [f"V{part.stop - part.start}"], "offsets": [part.start], "itemsize": size}
+        )
+    )["part"]
+
 
 RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "account_records": (str, AccountRecord),
@@ -491,7 +525,7 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowChanges:
-    """Rows to write: `index` ascending row numbers, `rows` their new contents."""
+    """Rows of one page to write: `index` ascending row numbers, `rows` their new contents in that page."""
 
     index: NDArray[np.intp]
     rows: Rows
@@ -499,7 +533,7 @@ class RowChanges:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Changes:
-    """Everything in a shard's state that differs from the last commit, by the names in ROWS and RECORDS; None: removed."""
+    """Everything in a shard's state that differs from the last commit, by the names in PAGES and RECORDS; None: removed."""
 
     header: ShardHeader
     rows: dict[str, RowChanges]

@@ -72,6 +72,7 @@ from flows.orders.sites import set_site
 from flows.orders.tariffs import assign_tariff, publish_tariff
 from flows.orders.watch import set_watch
 from flows.quarantine import hold_reading, hold_refused, release
+from flows.readings.changes import WORDS_OF_REST, words_of
 from flows.readings.decided import compile_decided
 from flows.readings.kernel import Columns, Tables, fold_readings, repeats_due
 from flows.readings.metering import FUTURE_MS, LATEST_MS, believable_span
@@ -216,9 +217,13 @@ def _tables(state: ShardState) -> Tables:
         state.accounts.rows,
         state.account_terms.rows,
         state.counters.rows,
+        words_of(state.meters.rows),
+        words_of(state.accounts.rows),
         state.meters.dirty,
         state.accounts.dirty,
         state.counters.dirty,
+        np.empty(WORDS_OF_REST, np.int64),
+        np.empty(WORDS_OF_REST, np.int64),
     )
 
 

@@ -20,6 +20,7 @@ from domain.state import (
     COUNTER,
     METER,
     METER_TERMS,
+    PAGES,
     WATCH,
     AccountRecord,
     Assignment,
@@ -43,8 +44,10 @@ from domain.state import (
     StoredShard,
     TariffRecord,
     UseWhileOff,
+    part_of,
 )
 from domain.units import HOUR_MS
+from flows.readings.changes import HOT
 from flows.readings.metering import enter_slot, slots_for
 from flows.readings.output import ROWS_AT_FIRST, Output, output_of
 from tariffs.loader import load_tariff
@@ -125,11 +128,11 @@ class Agenda:
 
 def _as_bytes(rows: Rows) -> Rows:
     """The same rows as plain bytes: numpy copies structured ones field by field."""
-    return rows.view(f"V{rows.itemsize}")
+    return part_of(rows, slice(0, rows.dtype.itemsize))
 
 
 class Hot:
-    """Rows that change with readings, with a mark for each that changed."""
+    """Rows that change with readings, with a mark for each that changed: 1, or HOT where only its first bytes did."""
 
     def __init__(self, dtype: np.dtype[np.void], rows: Rows | None = None) -> None:
         self.count = 0 if rows is None else len(rows)
@@ -140,7 +143,7 @@ class Hot:
         self._show()
 
     def _show(self) -> None:
-        """Bring `rows` (count,), those in use, and `dirty` (count,), 1 for each that must be committed, up to the count."""
+        """Bring `rows` (count,), those in use, and `dirty` (count,), their marks, up to the count."""
         self.rows: Rows = self._rows[: self.count]
         self.dirty: NDArray[np.uint8] = self._dirty[: self.count]
 
@@ -154,16 +157,20 @@ class Hot:
         self.dirty[-1] = 1
         return self.count - 1
 
-    def take_changes(self) -> RowChanges:
-        """Numbers and copies of the rows that changed since the last call, with the few that lie between near ones."""
+    def take_changes(self, name: str) -> dict[str, RowChanges]:
+        """By page, numbers and copies of the rows of this kind that changed since the last call, with the few between near ones."""
         index = np.flatnonzero(self.dirty)
+        entirely = index[self._dirty[index] != HOT]
         self._dirty[index] = 0
-        index = bridged(index, 1 + BRIDGE_BYTES // self._rows.itemsize)
-        packed = _as_bytes(self._rows)
+        pages = {page: part for page, (of, part) in PAGES.items() if of == name}
+        return {page: self._copied(entirely if part.start else index, part) for page, part in pages.items()}
+
+    def _copied(self, index: NDArray[np.intp], part: slice) -> RowChanges:
+        index = bridged(index, 1 + BRIDGE_BYTES // (part.stop - part.start))
+        packed = part_of(self._rows, part)
         # Neighbours are copied in one piece: picking rows by number takes several times as long.
         whole = len(index) > 0 and index[-1] - index[0] == len(index) - 1
-        copied = packed[index[0] : index[-1] + 1].copy() if whole else packed[index]
-        return RowChanges(index, copied.view(self._rows.dtype))
+        return RowChanges(index, packed[index[0] : index[-1] + 1].copy() if whole else packed[index])
 
 
 def bridged(index: NDArray[np.intp], gap_max: int) -> NDArray[np.intp]:
@@ -347,14 +354,15 @@ class ShardState:
 
     def take_changes(self) -> Changes:
         """What a commit must write, and forget that it has changed."""
-        rows = {
-            "accounts": self.accounts.take_changes(),
-            "account_terms": self.account_terms.take_changes(),
-            "meters": self.meters.take_changes(),
-            "meter_terms": self.meter_terms.take_changes(),
-            "counters": self.counters.take_changes(),
-            "watches": self.watches.take_changes(),
+        hot: dict[str, Hot] = {
+            "accounts": self.accounts,
+            "account_terms": self.account_terms,
+            "meters": self.meters,
+            "meter_terms": self.meter_terms,
+            "counters": self.counters,
+            "watches": self.watches,
         }
+        rows = {page: changes for name, each in hot.items() for page, changes in each.take_changes(name).items()}
         records: dict[str, dict[Any, Any]] = {
             "account_records": self.account_records.take_changes(),
             "meter_records": self.meter_records.take_changes(),

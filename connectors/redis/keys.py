@@ -3,7 +3,7 @@
 ALARM_CHANNEL = "alarms"
 SITE = "meterline"
 """Hash of what is fixed when a store is made: `shards`, `format`."""
-STORE_FORMAT = "1"
+STORE_FORMAT = "2"
 
 STREAMS = ("postings", "usage", "quarantined", "refused", "alarms", "commands", "outcomes")
 

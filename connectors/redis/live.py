@@ -24,9 +24,7 @@ from domain.effects import POSTING, Alarm, Command, Outcome
 from domain.facts import Fact
 from domain.ids import LOG_START, EntryId, entry_id, entry_text, shard_of
 from domain.state import (
-    ACCOUNT,
-    COUNTER,
-    METER,
+    PAGES,
     RECORDS,
     AccountRecord,
     Control,
@@ -38,6 +36,7 @@ from domain.state import (
     Rows,
     ShardHeader,
     TariffRecord,
+    rows_of,
 )
 from domain.words import Commodity
 
@@ -52,6 +51,21 @@ def _answered() -> Iterator[None]:
     with translated():
         yield
     heed_cancellation()
+
+
+def _pages_of(name: str) -> list[tuple[str, slice]]:
+    return [(page, part) for page, (of, part) in PAGES.items() if of == name]
+
+
+def _get_rows(pipe: Any, shard: int, *names: str) -> None:
+    """Ask for every page of these kinds of rows, in the order that `_rows` takes them in."""
+    for name in names:
+        for page, _ in _pages_of(name):
+            pipe.get(key(page, shard))
+
+
+def _rows(name: str, packed: list[bytes | None]) -> Rows:
+    return rows_of(name, dict(zip((page for page, _ in _pages_of(name)), packed, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,16 +191,16 @@ class LiveStore:
         record: AccountRecord | None = await self._record("account_records", shard, account)
         if record is None:
             return None
-        return AccountView(shard, record, await self._row("accounts", shard, record.row, ACCOUNT))
+        return AccountView(shard, record, await self._row("accounts", shard, record.row))
 
     async def accounts(self, shard: int) -> list[AccountView]:
         """All accounts of a shard, in the order in which they were opened."""
         with _answered():
             pipe = self._redis.pipeline(transaction=True)
             pipe.hgetall(key("account_records", shard))
-            pipe.get(key("accounts", shard))
-            found, packed = await pipe.execute()
-        rows = np.frombuffer(packed or b"", ACCOUNT)
+            _get_rows(pipe, shard, "accounts")
+            found, *pages = await pipe.execute()
+        rows = _rows("accounts", pages)
         records = [msgspec.msgpack.decode(record, type=AccountRecord) for record in found.values()]
         return [
             AccountView(shard, record, rows[record.row]) for record in sorted(records, key=lambda record: record.row)
@@ -200,7 +214,7 @@ class LiveStore:
         with _answered():
             found = await self._redis.hmget(key("meter_records", view.shard), [str(number) for number in numbers])
         records = [msgspec.msgpack.decode(packed, type=MeterRecord) for packed in found if packed]
-        return [(record, await self._row("meters", view.shard, record.row, METER)) for record in records]
+        return [(record, await self._row("meters", view.shard, record.row)) for record in records]
 
     async def locate_meter(self, number: int) -> tuple[int, MeterRecord] | None:
         """The shard and record of a meter, or None: asks every shard, in one round trip.
@@ -227,7 +241,7 @@ class LiveStore:
         return MeterView(
             shard=shard,
             record=record,
-            row=await self._row("meters", shard, record.row, METER),
+            row=await self._row("meters", shard, record.row),
             account=account,
             command=await self._record("open_commands", shard, str(number)),
             forced=await self._record("forced", shard, str(number)),
@@ -244,7 +258,7 @@ class LiveStore:
         found: dict[Commodity, dict[int, int]] = {}
         for counter in view.record.counters:
             for row in range(counter.row, counter.row + 2 * len(counter.thresholds)):
-                kept = await self._row("counters", view.shard, row, COUNTER)
+                kept = await self._row("counters", view.shard, row)
                 if kept["period"] >= 0:
                     found.setdefault(counter.commodity, {})[int(kept["period"])] = int(kept["used"])
         return found
@@ -291,20 +305,20 @@ class LiveStore:
 
     async def shard(self, shard: int) -> ShardView:
         """A whole shard, for tables and gauges."""
-        names = ("header", "position", "accounts", "meters")
         with _answered():
             pipe = self._redis.pipeline(transaction=True)
-            for name in names:
+            for name in ("header", "position"):
                 pipe.get(key(name, shard))
             pipe.xrevrange(key("log", shard), count=1)
-            header, position, accounts, meters, last = await pipe.execute()
+            _get_rows(pipe, shard, "accounts", "meters")
+            header, position, last, *pages = await pipe.execute()
         return ShardView(
             shard=shard,
             header=msgspec.msgpack.decode(header, type=ShardHeader) if header else ShardHeader(),
             position=entry_id((position or b"0-0").decode()),
             last=entry_id(last[0][0].decode()) if last else LOG_START,
-            accounts=np.frombuffer(accounts or b"", ACCOUNT),
-            meters=np.frombuffer(meters or b"", METER),
+            accounts=_rows("accounts", pages[:2]),
+            meters=_rows("meters", pages[2:]),
             account_records=await self._records("account_records", shard),
             meter_records=await self._records("meter_records", shard),
             commands=await self._records("open_commands", shard),
@@ -315,16 +329,16 @@ class LiveStore:
         """What gauges count, in one transaction."""
         with _answered():
             pipe = self._redis.pipeline(transaction=True)
-            for name in ("header", "accounts", "meters"):
-                pipe.get(key(name, shard))
+            pipe.get(key("header", shard))
             for name in ("open_commands", "cases"):
                 pipe.hlen(key(name, shard))
-            header, accounts, meters, commands, cases = await pipe.execute()
+            _get_rows(pipe, shard, "accounts", "meters")
+            header, commands, cases, *pages = await pipe.execute()
         return ShardTotals(
             shard=shard,
             header=msgspec.msgpack.decode(header, type=ShardHeader) if header else ShardHeader(),
-            accounts=np.frombuffer(accounts or b"", ACCOUNT),
-            meters=np.frombuffer(meters or b"", METER),
+            accounts=_rows("accounts", pages[:2]),
+            meters=_rows("meters", pages[2:]),
             commands=commands,
             cases=cases,
         )
@@ -376,11 +390,14 @@ class LiveStore:
             streams = await pipe.execute()
         return {shard: entry_id(found[0][0].decode()) if found else LOG_START for shard, found in enumerate(streams)}
 
-    async def _row(self, name: str, shard: int, row: int, dtype: np.dtype[np.void]) -> Any:
-        size = dtype.itemsize
+    async def _row(self, name: str, shard: int, row: int) -> Any:
+        """One row, in one transaction: a commit between two of its pages would show a row that never was."""
         with _answered():
-            packed = await self._redis.getrange(key(name, shard), row * size, (row + 1) * size - 1)
-        return np.frombuffer(packed, dtype)[0]
+            pipe = self._redis.pipeline(transaction=True)
+            for page, part in _pages_of(name):
+                size = part.stop - part.start
+                pipe.getrange(key(page, shard), row * size, (row + 1) * size - 1)
+            return _rows(name, await pipe.execute())[0]
 
     async def _record(self, name: str, shard: int, field: str) -> Any:
         with _answered():

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
-import numpy as np
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import PythonRespSerializer
@@ -23,7 +22,7 @@ from connectors.redis.keys import SITE, STORE_FORMAT, key
 from domain.facts import Fact
 from domain.ids import LOG_START, EntryId, entry_id, entry_text
 from domain.records import Packed
-from domain.state import RECORDS, ROWS, ShardHeader, StoredShard
+from domain.state import PAGES, RECORDS, ROWS, ShardHeader, StoredShard, rows_of
 
 ANSWER_SECONDS = 30.0
 _SENT_AS_THEY_ARE_BYTES = 16_384
@@ -163,13 +162,14 @@ class Store:
         """A shard's committed state, read in one transaction."""
         with translated():
             pipe = self._redis.pipeline(transaction=True)
-            for name in ("position", "header", *ROWS):
+            for name in ("position", "header", *PAGES):
                 pipe.get(key(name, shard))
             for name in RECORDS:
                 pipe.hgetall(key(name, shard))
             position, header, *rest = pipe.execute()
-        rows = {name: np.frombuffer(packed or b"", ROWS[name]) for name, packed in zip(ROWS, rest, strict=False)}
-        records = {name: _records(name, found) for name, found in zip(RECORDS, rest[len(ROWS) :], strict=True)}
+        pages = dict(zip(PAGES, rest, strict=False))
+        rows = {name: rows_of(name, pages) for name in ROWS}
+        records = {name: _records(name, found) for name, found in zip(RECORDS, rest[len(PAGES) :], strict=True)}
         return StoredShard(
             shard=shard,
             position=entry_id((position or b"0-0").decode()),

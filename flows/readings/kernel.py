@@ -13,6 +13,7 @@ from domain.state import Rows
 from domain.units import MINUTE_MS
 from domain.words import Metering, Status, Supply
 from flows.readings.allowances import MONEY, free_money, free_usage, give_back
+from flows.readings.changes import ACCOUNT_REST, METER_REST, mark, remember
 from flows.readings.compiled import Ints, Row, allocating, compiled
 from flows.readings.levels import judge, repeat_is_due
 from flows.readings.metering import advance_of, classify, is_quarantined, most_countable, row_of
@@ -73,9 +74,13 @@ class Tables(NamedTuple):
     accounts: Rows
     account_terms: Rows
     counters: Rows
+    meter_words: Ints
+    account_words: Ints
     dirty_meters: Ints
     dirty_accounts: Ints
     dirty_counters: Ints
+    meter_before: Ints
+    account_before: Ints
 
 
 @compiled
@@ -221,15 +226,16 @@ def settle_reading(
         if not has_room(output, segments[1] - segments[0] + 1):
             return False
         terms = tables.account_terms[term.account]
+        remember(tables.account_words, term.account, ACCOUNT_REST, tables.account_before)
         settle_interval(meter, term, account, terms, tables.counters, segments, time, usage, prices, output, sequence)
         for counter in range(term.counter, term.counter + 2 * term.brackets):
             tables.dirty_counters[counter] = 1
         output.totals[term.commodity] += usage
         meter.total += usage
-        tables.dirty_accounts[term.account] = 1
         before = account.level
         if judge(account, terms, time):
             add_event(output, LEVEL, term.account, before, account.level, time, account.balance)
+        mark(tables.account_words, term.account, ACCOUNT_REST, tables.account_before, tables.dirty_accounts)
     note_use(meter, term, block.register[i], row, time, output)
     if meter.held:
         meter.held = 0
@@ -262,14 +268,15 @@ def fold_reading(
             tables.dirty_meters[row] = 1
         count(output, classes, i, metering)
         return True
+    remember(tables.meter_words, row, METER_REST, tables.meter_before)
     if is_quarantined(metering):
         quarantine(output, number, time, register, meter.register, metering)
         hold(meter, register, metering)
     elif not settle_reading(i, row, usage_of(meter, term, register, metering), block, tables, prices, output, sequence):
         return False
-    tables.dirty_meters[row] = 1
     if observe(meter, at_or(block.power, i, 0), len(block.power) > 0, at_or(block.status, i, -1)):
         add_event(output, SEEN, row, 0, 0, time, 0)
+    mark(tables.meter_words, row, METER_REST, tables.meter_before, tables.dirty_meters)
     count(output, classes, i, metering)
     return True
 

@@ -59,7 +59,7 @@ from domain.facts import (
     Window,
 )
 from domain.ids import LOG_START, EntryId
-from domain.state import RECORDS, ROWS, Changes, ShardHeader, StoredShard
+from domain.state import PAGES, RECORDS, ROWS, Changes, ShardHeader, StoredShard, rows_of
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS
 from domain.words import (
     AllowanceKind,
@@ -675,15 +675,16 @@ class Shelf:
         self.shard = shard
         self.position: EntryId = LOG_START
         self.header = msgspec.msgpack.encode(ShardHeader())
-        self.rows = {name: bytearray() for name in ROWS}
+        self.pages = {name: bytearray() for name in PAGES}
         self.records: dict[str, dict[Any, bytes]] = {name: {} for name in RECORDS}
 
     def keep(self, state: ShardState) -> None:
         """Write what has changed, and nothing else."""
         changes = state.take_changes()
         self.position, self.header = state.position, pack(changes.header)
-        for name, (kept, written) in {name: (self.rows[name], changes.rows[name]) for name in ROWS}.items():
-            size = ROWS[name].itemsize
+        for name, kept in self.pages.items():
+            written = changes.rows[name]
+            size = written.rows.dtype.itemsize
             kept.extend(bytes(max(0, (int(written.index.max(initial=-1)) + 1) * size - len(kept))))
             for index, row in zip(written.index.tolist(), written.rows, strict=True):
                 kept[index * size : (index + 1) * size] = row.tobytes()
@@ -696,7 +697,7 @@ class Shelf:
 
     def load(self) -> StoredShard:
         """The shard as it was kept."""
-        rows = {name: np.frombuffer(bytes(self.rows[name]), ROWS[name]) for name in ROWS}
+        rows = {name: rows_of(name, self.pages) for name in ROWS}
         records = {
             name: {
                 key: msgspec.msgpack.decode(kept, type=RECORDS[name][1])
@@ -709,7 +710,7 @@ class Shelf:
 
     def bytes(self) -> dict[str, Any]:
         """Everything kept, to be compared byte for byte."""
-        rows = {name: bytes(kept) for name, kept in self.rows.items()}
+        rows = {name: bytes(kept) for name, kept in self.pages.items()}
         return {"position": self.position, "header": self.header, **rows, **self.records}
 
 

@@ -22,7 +22,7 @@ from connectors.redis.store import Store
 from domain.effects import Alarm, Effects, Outcome
 from domain.facts import AccountOpened, AlarmTerms, Ticked
 from domain.ids import LOG_START, shard_of
-from domain.state import ACCOUNT, METER, RECORDS, ROWS, Changes, KeptOutcome, RowChanges, ShardHeader
+from domain.state import ACCOUNT, METER, PAGES, RECORDS, Changes, KeptOutcome, RowChanges, ShardHeader
 from flows.settle import Batch, fold_batch, settle_once
 from flows.state import ShardState
 
@@ -255,7 +255,7 @@ def test_every_key_of_a_shard_has_its_tag(store, client):
     names = {name.decode() for name in client.scan_iter()} - {"meterline"}
     assert all("{00}" in name or "{01}" in name for name in names)
     kinds = {name.split(":")[0] for name in names}
-    assert kinds <= {"log", "position", "header", "ledger", *ROWS, *RECORDS, *STREAMS}
+    assert kinds <= {"log", "position", "header", "ledger", *PAGES, *RECORDS, *STREAMS}
     assert {"postings", "quarantined", "refused", "outcomes", "ledger"} <= kinds
 
 

@@ -446,7 +446,7 @@ PACKED = [
     ),
     (
         "METER",
-        "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000000000000070000000000000008000000090000000a0000000b0000000c0000000d0000000e000f101112131415000000000000001600000000000000170000000000000018000000190000001a000000000000001b000000000000001c0000001d000000",
+        "01000000000000000200000000000000030000000000000004000000000000000500000000000000060000000000000007000000000000000800000000000000090000000a0000000b0000000c0000000d000e0f1011120013000000000000001400000000000000150000000000000016000000000000001700000018000000190000001a0000001b1c1d1e1f000000",
     ),
     (
         "METER_TERMS",
@@ -684,9 +684,10 @@ ROWS = {
         METER,
         144,
         (
-            "time:0 register:8 suspect:16 window_usage:24 window_cost:32 day_usage:40 day_cost:48 window_start:56 day:60 window_picos:64"
-            " day_picos:68 power:72 epoch:76 status:80 wanted:82 reason:83 seen:84 window_band:85 window_estimated:86 held:87"
-            " total:88 moved_at:96 month_usage:104 month:112 day_free_picos:116 day_free:120 daily_usage:128 has_power:136 pad:140"
+            "time:0 register:8 window_usage:16 window_cost:24 day_usage:32 day_cost:40 total:48 moved_at:56 window_start:64"
+            " window_picos:68 day_picos:72 power:76 status:80 window_band:82 window_estimated:83 has_power:84 pad1:85"
+            " pad2:86 suspect:88 month_usage:96 day_free:104 daily_usage:112 day:120 month:124 day_free_picos:128 epoch:132"
+            " wanted:136 reason:137 seen:138 held:139 pad3:140"
         ),
     ),
     "METER_TERMS": (

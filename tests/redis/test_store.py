@@ -203,9 +203,9 @@ def test_another_number_of_shards_is_refused(store, server):
 def test_a_store_of_another_format_is_refused(store, server):
     """A store of a later release is not touched; the message names both formats."""
     with contextlib.closing(redis.Redis.from_url(server.url, **options())) as client:
-        client.hset(SITE, "format", "2")
+        client.hset(SITE, "format", "9")
 
-    with pytest.raises(StoreMismatch, match="has format 2, this release reads 1; use the release that wrote it"):
+    with pytest.raises(StoreMismatch, match="has format 9, this release reads 2; use the release that wrote it"):
         Store.open(server.url, SHARDS)
 
 

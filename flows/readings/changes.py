@@ -1,0 +1,37 @@
+"""Which bytes of a row a reading has changed: most change only the first, and so a commit writes only these."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.state import ACCOUNT, HOT_BYTES, METER, Rows
+from flows.readings.compiled import Ints, compiled
+
+HOT = 2
+"""Mark of a row of which only the first `domain.state.HOT_BYTES` have changed; 1: anything."""
+
+METER_REST = HOT_BYTES["meters"] // 8
+ACCOUNT_REST = HOT_BYTES["accounts"] // 8
+WORDS_OF_REST = max(METER.itemsize // 8 - METER_REST, ACCOUNT.itemsize // 8 - ACCOUNT_REST)
+
+
+def words_of(rows: Rows) -> NDArray[np.int64]:
+    """Rows (n,) as words (n, size / 8), sharing their memory."""
+    return rows.view(np.int64).reshape(len(rows), rows.dtype.itemsize // 8)
+
+
+@compiled
+def remember(words: Ints, row: int, first: int, kept: Ints) -> None:
+    """Keep the words of a row from `first` on, to see later whether they have changed."""
+    for word in range(first, words.shape[1]):
+        kept[word - first] = words[row, word]
+
+
+@compiled
+def mark(words: Ints, row: int, first: int, kept: Ints, dirty: Ints) -> None:
+    """Mark a row as changed: entirely, if a word from `first` on is not what was kept, else its first bytes."""
+    for word in range(first, words.shape[1]):
+        if kept[word - first] != words[row, word]:
+            dirty[row] = 1
+            return
+    if dirty[row] == 0:
+        dirty[row] = HOT
