@@ -1,19 +1,16 @@
 """Formats of what is kept: log entries, packed rows, records, alarm messages. Each is versioned; golden bytes are tested.
 
-A log entry has the fields `k` kind, `v` version, `b` body. A reading block's body is `uint32 n, uint32 columns` and then
-the columns, little-endian int64: meter, time, register, and by the bits of `columns` power (1), status (2), bands (4,
-n x 5 row by row). Every other body is the fact as a MessagePack map.
+A log entry has the fields `k` kind, `v` version, `b` body. A reading block's body is columns (`connectors.redis.blocks`); every
+other body is the fact as a MessagePack map.
 """
 
-import struct
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any
 
 import msgspec
-import numpy as np
 
+from connectors.redis.blocks import block_bytes, block_of
 from domain.alarm_text import alarm_texts
 from domain.effects import Alarm
 from domain.facts import RECORDS, Fact, ReadingBlock, Record
@@ -24,9 +21,6 @@ from domain.words import SEVERITY, AlarmState
 
 EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
 """The first and last millisecond of the years 1 to 9999: what a date can say."""
-
-_BLOCK_HEADER = struct.Struct("<II")
-_POWER, _STATUS, _BANDS = 1, 2, 4
 
 _DECODERS = {(fact.KIND, fact.VERSION): msgspec.msgpack.Decoder(fact) for fact in RECORDS}  # type: ignore[attr-defined]  # every Record states KIND
 _pack = msgspec.msgpack.Encoder()
@@ -42,7 +36,7 @@ class FormatError(ValueError):
 def encode_fact(fact: Fact) -> dict[str, str | bytes]:
     """The fields of a log entry."""
     if isinstance(fact, ReadingBlock):
-        return {"k": fact.KIND, "v": str(fact.VERSION), "b": _encode_block(fact)}
+        return {"k": fact.KIND, "v": str(fact.VERSION), "b": block_bytes(fact)}
     assert isinstance(fact, Record)
     return {"k": fact.KIND, "v": str(fact.VERSION), "b": _pack.encode(fact)}  # type: ignore[attr-defined]  # as above
 
@@ -54,7 +48,7 @@ def decode_fact(fields: Mapping[bytes, bytes]) -> Fact:
     except (KeyError, ValueError) as error:
         raise FormatError(f"not a log entry, its fields are {sorted(fields)}: {_REPAIR}") from error
     if (kind, version) == (ReadingBlock.KIND, ReadingBlock.VERSION):
-        return _decode_block(body)
+        return _block(body)
     decoder = _DECODERS.get((kind, version))
     if decoder is None:
         raise FormatError(
@@ -67,30 +61,11 @@ def decode_fact(fields: Mapping[bytes, bytes]) -> Fact:
     return fact
 
 
-def _encode_block(block: ReadingBlock) -> bytes:
-    optional = [(block.power, _POWER), (block.status, _STATUS), (block.bands, _BANDS)]
-    present = [(column, bit) for column, bit in optional if column is not None]
-    columns = [block.meter, block.time, block.register, *(column for column, _ in present)]
-    header = _BLOCK_HEADER.pack(len(block), sum(bit for _, bit in present))
-    return header + b"".join(np.ascontiguousarray(column, "<i8").tobytes() for column in columns)
-
-
-def _decode_block(body: bytes) -> ReadingBlock:
-    if len(body) < _BLOCK_HEADER.size:
-        raise FormatError(f"reading block without a header: {_REPAIR}")
-    n, mask = _BLOCK_HEADER.unpack_from(body)
-    widths = [1, 1, 1, int(bool(mask & _POWER)), int(bool(mask & _STATUS)), 5 * int(bool(mask & _BANDS))]
-    if len(body) != _BLOCK_HEADER.size + 8 * n * sum(widths) or mask > (_POWER | _STATUS | _BANDS):
-        raise FormatError(f"reading block of {n} readings and columns {mask} has {len(body)} bytes: {_REPAIR}")
-    values = np.frombuffer(body, "<i8", offset=_BLOCK_HEADER.size)
-    edges = np.cumsum([0, *widths]) * n
-    spans = zip(pairwise(edges.tolist()), widths, strict=True)
-    parts = [values[start:end] if width else None for (start, end), width in spans]
-    meter, time, register, power, status, bands = parts
-    assert meter is not None
-    assert time is not None
-    assert register is not None
-    return ReadingBlock(meter, time, register, power, status, None if bands is None else bands.reshape(n, 5))
+def _block(body: bytes) -> ReadingBlock:
+    try:
+        return block_of(body)
+    except ValueError as error:
+        raise FormatError(f"reading block {error}: {_REPAIR}") from error
 
 
 def pack(record: Any) -> bytes:

@@ -20,7 +20,7 @@ class ReadingBlock:
     """
 
     KIND: ClassVar[str] = "readings"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     meter: Column
     time: Column
