@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
 from typing import Any, cast
 
 import msgspec
@@ -275,19 +277,18 @@ class LiveStore:
         return np.frombuffer(b"".join(packed), POSTING)[::-1]
 
     async def newest_alarms(self, count: int) -> list[Alarm]:
-        """The newest alarm events of all shards, newest first."""
+        """The newest alarm events of all shards, the last to enter its log first. An alarm may tell of a time long before."""
         with _answered():
             pipe = self._redis.pipeline(transaction=False)
             for shard in range(self.shards):
                 pipe.xrevrange(key("alarms", shard), count=count)
             streams = await pipe.execute()
-        alarms = [
-            alarm
-            for found in streams
-            for _, fields in found
-            for alarm in msgspec.msgpack.decode(fields[b"b"], type=list[Alarm])
-        ]
-        return sorted(alarms, key=lambda alarm: (alarm.at, alarm.id), reverse=True)[:count]
+        entries = [(entry_id(entry.decode()), fields) for found in streams for entry, fields in found]
+        entries.sort(key=itemgetter(0), reverse=True)
+        alarms = (
+            alarm for _, fields in entries for alarm in reversed(msgspec.msgpack.decode(fields[b"b"], type=list[Alarm]))
+        )
+        return list(islice(alarms, count))
 
     async def account_records(self, accounts: set[str]) -> dict[str, AccountRecord]:
         """Records of some accounts."""
