@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import typer
-from bytewax.errors import BytewaxRuntimeError
-from bytewax.run import cli_main
 
+from commands.dataflows import run
 from commands.endings import failed
 from commands.shared import DATA_DEFAULT, DataOption, store_url
 from connectors.redis.errors import StoreError
@@ -31,10 +30,6 @@ def settle(data: DataOption = DATA_DEFAULT) -> None:
     prepare_kernel()
     try:
         Store.open(url).close()
-        cli_main(build(lambda: Store.open(url)))  # type: ignore[no-untyped-call]  # bytewax has no types here
+        run(build(lambda: Store.open(url)), "settlement")
     except StoreError as error:
         raise failed(str(error)) from None
-    except BytewaxRuntimeError as error:
-        if "signal received" in str(error):  # How bytewax reports Ctrl-C.
-            return
-        raise failed(f"settlement stopped: {error.__cause__ or error}") from error
