@@ -11,6 +11,7 @@ from rich.table import Table
 from bench import baseline as baseline_bench
 from bench import fold as fold_bench
 from bench import latency as latency_bench
+from bench import memory as memory_bench
 from bench import price as price_bench
 from bench import scale as scale_bench
 from bench import settle as settle_bench
@@ -77,6 +78,28 @@ def latency(
     """From an append to the log until the API's own read shows the balance: p50 and p99."""
     with Console(stderr=True).status(f"opens {meters:,} accounts first"):
         _report([latency_bench.run(meters, rate, block, seconds, shards)], as_json)
+
+
+@app.command()
+def memory(
+    meters: Meters = 100_000,
+    rate: Annotated[int, typer.Option(min=1, help="Readings per second.")] = 50_000,
+    block: Annotated[int, typer.Option(min=1, help="Readings in one log entry.")] = 500,
+    seconds: Annotated[float, typer.Option(min=0.1)] = 600.0,
+    shards: Annotated[int, typer.Option(min=1)] = 16,
+    keep_minutes: Annotated[float, typer.Option(min=0.0, help="Of the streams, kept in the server.")] = 1.0,
+    every_minutes: Annotated[float, typer.Option(min=0.0, help="That an entry waits for its file at most.")] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Readings at an even rate, settled and archived beside: the server's memory over time."""
+
+    def say(look: dict[str, Any]) -> None:
+        typer.echo("  ".join(f"{name} {value}" for name, value in look.items()), err=True)
+
+    _report(
+        [memory_bench.run(meters, rate, block, seconds, shards, keep_minutes, every_minutes, say)],
+        as_json,
+    )
 
 
 @app.command()
