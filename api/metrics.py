@@ -50,6 +50,7 @@ class Business(Collector):
     def __init__(self) -> None:
         self._shards: list[ShardTotals] = []
         self._lags_ms: list[int] = []
+        self._archive_lags_ms: list[int] = []
         self._is_up = False
         self._refreshed = -CACHE_SECONDS
         self._lock = asyncio.Lock()
@@ -62,6 +63,7 @@ class Business(Collector):
             try:
                 async with asyncio.timeout(seconds):
                     self._lags_ms = await store.lags_ms()
+                    self._archive_lags_ms = await store.archive_lags_ms()
                     self._shards = [await store.totals(shard) for shard in range(store.shards)]
                 self._is_up = True
             except (StoreError, TimeoutError):
@@ -86,7 +88,12 @@ class Business(Collector):
         for totals, lag_ms in zip(self._shards, self._lags_ms, strict=True):
             lag.add_metric([f"{totals.shard:02d}"], lag_ms / 1000)
             now.add_metric([f"{totals.shard:02d}"], totals.header.now / 1000)
-        yield from (lag, now)
+        archive = GaugeMetricFamily(
+            "meterline_archive_lag_seconds", "How long the oldest fact that is in no file has waited.", labels=["shard"]
+        )
+        for shard, lag_ms in enumerate(self._archive_lags_ms):
+            archive.add_metric([f"{shard:02d}"], lag_ms / 1000)
+        yield from (lag, now, archive)
 
     def _gauges(self) -> Iterator[Metric]:
         yield self._by_word("meterline_accounts", "Accounts by balance level.", "level", Level)

@@ -351,7 +351,22 @@ class LiveStore:
             for shard in range(self.shards):
                 pipe.get(key("position", shard))
             positions = await pipe.execute()
-            for shard, position in enumerate(positions):
+        return await self._waited_ms(positions)
+
+    async def archive_lags_ms(self) -> list[int]:
+        """As `lags_ms`, of the oldest entry that no archiver has claimed; empty if there never was an archiver."""
+        with _answered():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard in range(self.shards):
+                pipe.hget(key("archived", shard), "log")
+            claimed = await pipe.execute()
+        return await self._waited_ms(claimed) if any(claimed) else []
+
+    async def _waited_ms(self, after: list[bytes | None]) -> list[int]:
+        """How long the first entry after a position of each shard's log has waited."""
+        with _answered():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard, position in enumerate(after):
                 pipe.xrange(key("log", shard), "(" + (position or b"0-0").decode(), "+", 1)
             waiting = await pipe.execute()
             seconds, microseconds = await self._redis.time()

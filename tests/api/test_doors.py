@@ -1,12 +1,16 @@
 import json
+import re
 import signal
 
 import pytest
 from api_site import TOKEN, append_site, together, wait_until_settled
 
 from api.app import create_app
+from api.metrics import CACHE_SECONDS
 from api.security import WeakSecretError, check_secret
 from api.settings import ApiSettings
+from connectors.redis.keys import key
+from domain.facts import Ticked
 
 CLOSED = [
     "/accounts",
@@ -223,6 +227,24 @@ def test_metrics_count_requests_by_template_and_the_business_by_words(app, site)
     assert "meterline_electricity_priced_watt_hours_total 0.0" in text
     assert "A-101" not in text
     wait_until_settled(site)
+
+
+def test_metrics_say_how_far_the_archive_is(app, site):
+    """An archiver that stands still shows before memory runs out; where there is none, there is no lag to worry about."""
+
+    async def look(client):
+        site.append(1, Ticked(at=1))
+        before = await client.get("/metrics")
+        last = site.last(0)
+        site._redis.hset(key("archived", 0), "log", f"{last[0]}-{last[1]}")
+        app.state.measures.business._refreshed = -CACHE_SECONDS
+        return before.text, (await client.get("/metrics")).text
+
+    before, after = together(app, look)
+
+    assert "meterline_archive_lag_seconds{" not in before
+    assert 'meterline_archive_lag_seconds{shard="00"} 0.0' in after
+    assert re.search(r'meterline_archive_lag_seconds\{shard="01"\} (?!0\.0$)', after, re.MULTILINE)
 
 
 def test_problems_have_one_shape(ask, site):
