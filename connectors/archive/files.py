@@ -79,6 +79,15 @@ class Archive:
 
     def ranges(self, stream: str, shard: int) -> list[Range]:
         """What is archived of a shard's stream, each entry once, in order. Raises ArchiveGap where files do not follow each other."""
+        try:
+            return self._following(stream, shard)
+        except (
+            ArchiveGap,
+            FileNotFoundError,
+        ):  # A listing is not of one instant: of a merging it may see neither side.
+            return self._following(stream, shard)
+
+    def _following(self, stream: str, shard: int) -> list[Range]:
         kept, _ = _uncovered(found for found in self._sizes(f"stream={stream}/") if found.shard == shard)
         if kept and kept[0].after != LOG_START:
             raise ArchiveGap(
@@ -118,7 +127,7 @@ class Archive:
         files = [f"{self.address}/{found.name}" for found in self.ranges(stream, shard)]
         if not files:
             raise ArchiveError(f"the archive at {self.address} holds nothing of {stream} of shard {shard:02d}")
-        return pl.scan_parquet(files, hive_partitioning=True)
+        return pl.scan_parquet(files, hive_partitioning=True, glob=False)
 
     def merge(self, stream: str, shard: int, date: str) -> None:
         """Make few files of those of a day that is over: neighbours together, as long as they are small.

@@ -107,6 +107,30 @@ def test_every_entry_of_a_street_is_kept_once(server, store, place):
     assert everything_live(server.url) == before
 
 
+class Torn(Bucket):
+    """A bucket in memory whose first listing was made while files were merged: it has neither the parts nor the whole."""
+
+    def __init__(self, missing):
+        super().__init__(MemoryStore(), "memory://")
+        self.missing = missing
+
+    def files(self, under):
+        """All files, from the second time on."""
+        found, missing = super().files(under), self.missing
+        self.missing = set()
+        return [each for each in found if each.name not in missing]
+
+
+def test_a_listing_beside_a_merging_is_made_again():
+    """A gap that is there only while files are merged is none; who reads at that moment sees all entries."""
+    merged = Range("log", 0, (5, 0), (7, 0))
+    archive = Archive(Torn({merged.name}))
+    archive.put(merged, file_of("log", [((6, 0), TICK), ((7, 0), TICK)]))
+    first, last = kept(archive, (0, 0), (5, 0))[0], kept(archive, (7, 0), (8, 0))[0]
+
+    assert archive.ranges("log", 0) == [first, merged, last]
+
+
 def test_a_file_is_of_one_day(server, store, archive):
     """However few entries there are, a file does not go on past midnight UTC: its folder says when they came."""
     store._redis.delete("log:{00}")
