@@ -102,6 +102,12 @@ def log_entries(table: pl.DataFrame) -> Iterator[Entry]:
     words = table.select(*_ID, *_WORDS).iter_rows()
     blocks = zip(*columns, strict=True)
     for (milliseconds, sequence, fact, version, body), block in zip(words, blocks, strict=True):
+        if body is None and version != str(
+            ReadingBlock.VERSION
+        ):  # A release that writes another one must still make this.
+            raise FormatError(
+                f"block at {milliseconds}-{sequence} is of version {version}: use the release that wrote it"
+            )
         packed = _body(block) if body is None else body
         yield (milliseconds, sequence), {b"k": fact.encode(), b"v": version.encode(), b"b": packed}
 

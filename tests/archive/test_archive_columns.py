@@ -124,11 +124,21 @@ def test_readings_are_columns_and_nothing_twice():
 
 
 @pytest.mark.parametrize(
-    "fields", [{b"k": b"readings", b"v": b"1", b"b": b"torn"}, {b"k": b"new", b"v": b"9", b"b": b""}]
+    "fields", [{b"k": b"readings", b"v": b"2", b"b": b"torn"}, {b"k": b"new", b"v": b"9", b"b": b""}]
 )
 def test_what_cannot_be_read_is_kept_as_it_is(fields):
     """A damaged block and a fact of a later release stop who folds them, not who keeps them."""
     assert list(log_entries(kept("log", [((7, 0), fields)]))) == [((7, 0), fields)]
+
+
+def test_a_block_of_another_version_is_not_made_up(monkeypatch):
+    """The bytes of an archived block are those of its version: a release that would make others refuses instead."""
+    block = ReadingBlock(*(np.array(each, np.int64) for each in ([1], [10], [100])))
+    table = kept("log", [((7, 0), encoded(block))])
+    monkeypatch.setattr(ReadingBlock, "VERSION", ReadingBlock.VERSION + 1)
+
+    with pytest.raises(FormatError, match="block at 7-0 is of version"):
+        list(log_entries(table))
 
 
 def test_an_entry_of_somebody_else_is_refused():
