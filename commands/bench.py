@@ -12,6 +12,7 @@ from bench import baseline as baseline_bench
 from bench import fold as fold_bench
 from bench import latency as latency_bench
 from bench import memory as memory_bench
+from bench import parts as parts_bench
 from bench import price as price_bench
 from bench import scale as scale_bench
 from bench import settle as settle_bench
@@ -64,6 +65,20 @@ def fold(
     with Console(stderr=True).status(f"opens {meters:,} accounts first"):
         state = fold_bench.opened_street(meters)
     _report([fold_bench.run(state, sweeps, block) for _ in range(runs)], as_json)
+
+
+@app.command()
+def parts(
+    meters: Meters = 100_000,
+    sweeps: Sweeps = 40,
+    block: Annotated[int, typer.Option(min=1, help="Readings in one log entry.")] = 500,
+    shards: Annotated[int, typer.Option(min=2)] = 16,
+    parts: Annotated[int, typer.Option(min=2, help="Settle processes beside one.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """A backlog through one settle process and through several, each with a part of the shards."""
+    with Console(stderr=True).status(f"opens {meters:,} accounts first, twice"):
+        _report([parts_bench.run(meters, sweeps, block, shards, parts)], as_json)
 
 
 @app.command()

@@ -1,17 +1,18 @@
 """`meterline settle`: fold the log into balances, alarms and commands, until it is interrupted."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from commands.dataflows import run
-from commands.endings import failed
+from commands.endings import failed, refused
 from commands.shared import DATA_DEFAULT, DataOption, store_url
 from connectors.redis.errors import StoreError
 from connectors.redis.store import Store
 from flows.machine import warm_up
 from flows.readings.compiled import is_ready
-from flows.settle import build
+from flows.settle import Part, build
 
 
 def prepare_kernel() -> None:
@@ -21,15 +22,33 @@ def prepare_kernel() -> None:
     warm_up()
 
 
-def settle(data: DataOption = DATA_DEFAULT) -> None:
+def part_of(text: str) -> Part:
+    """`2/4` as the second of four parts. Ends the command for what is none."""
+    number, _, parts = text.partition("/")
+    if not (number.isascii() and number.isdigit() and parts.isascii() and parts.isdigit()):
+        raise refused(f"--part is such as 1/4, the first of four parts, not {text!r}")
+    part = Part(int(number), int(parts))
+    if not 1 <= part.number <= part.parts <= 99:
+        raise refused(f"--part {text}: parts are numbered from 1, and there are at most 99")
+    return part
+
+
+def settle(
+    data: DataOption = DATA_DEFAULT,
+    part: Annotated[str, typer.Option(help="Settle a part of the shards only, such as 1/4; docs/scaling.md.")] = "1/1",
+) -> None:
     """Fold the log of every shard and commit, from where the last commit ended. May be killed at any instant.
 
-    Several processes or hosts: `python -m bytewax.run flows.settle:flow -i 0 -a HOST0:PORT;HOST1:PORT` on each (docs/architecture.md).
+    Several processes or hosts: one for each part.
     """
+    share = part_of(part)
     url = store_url(Path(data))
     prepare_kernel()
     try:
-        Store.open(url).close()
-        run(build(lambda: Store.open(url)), "settlement")
+        store = Store.open(url)
+        store.close()
+        if share.parts > store.shards:
+            raise refused(f"--part {part}: the store has {store.shards} shards, so at most so many parts")
+        run(build(lambda: Store.open(url), part=share), "settlement")
     except StoreError as error:
         raise failed(str(error)) from None

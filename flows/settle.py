@@ -6,7 +6,9 @@ One partition per shard. A shard's position is stored with its state, so a worke
 bytewax's own recovery is not used. Guarantee: every log entry is applied exactly once to the store, through kills and
 restarts at any instruction; should two workers hold one shard by mistake, one of them stops.
 
-Without a supervisor of ours, on one host or on several (bytewax divides the shards among the processes):
+Several processes, on one host or many: each takes a part of the shards, and knows nothing of the others (`meterline settle
+--part 1/4`). Or bytewax divides the shards among processes that know of each other; they hand batches and commits to one
+another, which costs more than it gives (docs/scaling.md):
 
     METERLINE_STORE_URL=redis://… python -m bytewax.run flows.settle:flow
     METERLINE_STORE_URL=redis://… python -m bytewax.run flows.settle:flow -i 0 -a "one:2101;two:2101"     # on `one`
@@ -54,12 +56,24 @@ class Batch:
     entries: list[tuple[EntryId, Fact]]
 
 
-def build(store: Opens, entries_at_once: int = ENTRIES_AT_ONCE) -> Dataflow:
-    """The dataflow over all shards of a store: one line here is one box in docs/architecture.md."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The `number`-th of so many parts of a store's shards, from 1 on: every so manieth shard."""
+
+    number: int = 1
+    parts: int = 1
+
+    def shards(self, shards: int) -> list[int]:
+        """The shards of this part."""
+        return list(range(shards))[self.number - 1 :: self.parts]
+
+
+def build(store: Opens, entries_at_once: int = ENTRIES_AT_ONCE, part: Part = Part()) -> Dataflow:
+    """The dataflow over a store's shards, or a part of them: one line here is one box in docs/architecture.md."""
     settle = Dataflow("settle")
-    batches = op.input("read", settle, Log(store, entries_at_once))
+    batches = op.input("read", settle, Log(store, entries_at_once, part))
     commits = op.stateful_batch("fold", batches, lambda _: Fold(store))
-    op.output("commit", commits, Commits(store))
+    op.output("commit", commits, Commits(store, part))
     return settle
 
 
@@ -104,19 +118,24 @@ def settle_once(store: Store, entries_at_once: int = ENTRIES_AT_ONCE, heard: Hea
     return count
 
 
+def _names(opens: Opens, part: Part) -> list[str]:
+    store = opens()
+    names = [f"{shard:02d}" for shard in part.shards(store.shards)]
+    store.close()
+    return names
+
+
 class Log(FixedPartitionedSource[tuple[str, Batch], None]):
     """The shards' logs, each from the position that its state was committed at."""
 
-    def __init__(self, store: Opens, entries_at_once: int) -> None:
+    def __init__(self, store: Opens, entries_at_once: int, part: Part) -> None:
         self._store = store
         self._entries_at_once = entries_at_once
+        self._part = part
 
     def list_parts(self) -> list[str]:
         """One partition per shard, named by its number."""
-        store = self._store()
-        names = [f"{shard:02d}" for shard in range(store.shards)]
-        store.close()
-        return names
+        return _names(self._store, self._part)
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "LogPartition":  # noqa: ARG002 - bytewax's signature
         """A reader of one shard."""
@@ -193,19 +212,17 @@ class Fold(StatefulBatchLogic[Batch, Commit, None]):
 class Commits(FixedPartitionedSink[Commit, None]):
     """Where commits go: one connection per shard."""
 
-    def __init__(self, store: Opens) -> None:
+    def __init__(self, store: Opens, part: Part) -> None:
         self._store = store
+        self._part = part
 
     def list_parts(self) -> list[str]:
         """One partition per shard."""
-        store = self._store()
-        names = [f"{shard:02d}" for shard in range(store.shards)]
-        store.close()
-        return names
+        return _names(self._store, self._part)
 
     def part_fn(self, item_key: str) -> int:
         """A shard's commits go to its own partition."""
-        return int(item_key)
+        return int(item_key) // self._part.parts
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "CommitPartition":  # noqa: ARG002 - bytewax's signature
         """A writer for one shard."""

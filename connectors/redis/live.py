@@ -6,8 +6,8 @@ Reads are of committed state only. Guarantees of `append` are those of `store.St
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
@@ -18,9 +18,10 @@ import numpy as np
 import redis.asyncio
 
 from connectors.cancellation import heed_cancellation
-from connectors.redis.errors import StoreMismatch
+from connectors.redis.errors import StoreError, StoreMismatch, StoreUnreachable
 from connectors.redis.formats import encode_fact
 from connectors.redis.keys import SITE, key, ledger_key, order_key
+from connectors.redis.nodes import Nodes, connected_live, is_cluster
 from connectors.redis.store import check_site, connection_options, translated, understood
 from domain.effects import POSTING, Alarm, Command, Outcome
 from domain.facts import Fact
@@ -47,12 +48,10 @@ ORDER_CLAIM_SECONDS = 92 * 86_400
 _WAITS = (0.002, 0.004, 0.008, 0.016, 0.03)
 
 
-@contextmanager
-def _answered() -> Iterator[None]:
-    """Turn the client library's exceptions into ours, and end when told to."""
-    with translated():
-        yield
-    heed_cancellation()
+async def _opened(url: str) -> Nodes[Any]:
+    """The servers at a store's URL. Raises StoreError."""
+    with understood(), translated():
+        return await connected_live(url, lambda each: redis.asyncio.Redis.from_url(each, **connection_options()))
 
 
 def _pages_of(name: str) -> list[tuple[str, slice]]:
@@ -124,44 +123,85 @@ class ShardTotals:
 
 
 class LiveStore:
-    """A pool of connections for one event loop."""
+    """A pool of connections to each node for one event loop."""
 
-    def __init__(self, client: Any, shards: int) -> None:
+    def __init__(self, url: str, nodes: Nodes[Any], shards: int) -> None:
         self.shards = shards
-        self._redis = client
+        self._url, self._nodes = url, nodes
+        self._renewal: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, url: str) -> "LiveStore":
         """Connect to a store that exists. Raises StoreError."""
-        with understood():
-            client = redis.asyncio.Redis.from_url(url, **connection_options())
-        with _answered():
-            site = cast("dict[bytes, bytes]", await client.hgetall(SITE))
+        nodes = await _opened(url)
+        with translated():
+            site = cast("dict[bytes, bytes]", await nodes.of(SITE).hgetall(SITE))
         if not site:
             raise StoreMismatch("the store is empty; start `meterline up` or `meterline import` first, they make it")
-        return cls(client, check_site(site))
+        return cls(url, nodes, check_site(site))
+
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        """Turn the client library's exceptions into ours, and end when told to.
+
+        After an error of a cluster its nodes are asked anew who has what, so that who tries again finds a shard that has moved.
+        """
+        try:
+            with translated():
+                yield
+        except StoreUnreachable:
+            if is_cluster(self._url) and (self._renewal is None or self._renewal.done()):
+                self._renewal = asyncio.create_task(self._renew())
+            raise
+        heed_cancellation()
+
+    async def _renew(self) -> None:
+        before = self._nodes
+        with suppress(StoreError):
+            self._nodes = await _opened(self._url)
+            for client in before.clients.values():
+                await client.aclose()
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._redis.aclose()
+        for client in self._nodes.clients.values():
+            await client.aclose()
 
     async def ping(self) -> None:
-        """Raise StoreUnreachable unless the server answers."""
-        with _answered():
-            await self._redis.ping()
+        """Raise StoreUnreachable unless every server answers."""
+        with self._answered():
+            for client in self._nodes.clients.values():
+                await client.ping()
+
+    def _at(self, shard: int) -> Any:
+        """The client of the node that has a shard."""
+        return self._nodes.of(key("log", shard))
+
+    async def _of_every_shard(self, ask: Callable[[Any, int], Any]) -> list[Any]:
+        """The answer to one question for each shard, in one round trip to each node."""
+        answers: list[Any] = [None] * self.shards
+        for client, shards in self._nodes.together(key("log", shard) for shard in range(self.shards)):
+            pipe = client.pipeline(transaction=False)
+            for shard in shards:
+                ask(pipe, shard)
+            for shard, answer in zip(shards, await pipe.execute(), strict=True):
+                answers[shard] = answer
+        return answers
 
     async def append(self, shard: int, fact: Fact) -> EntryId:
         """Append one fact to a shard's log. Returns its position."""
-        with _answered():
-            return entry_id((await self._redis.xadd(key("log", shard), encode_fact(fact))).decode())
+        with self._answered():
+            return entry_id((await self._at(shard).xadd(key("log", shard), encode_fact(fact))).decode())
 
     async def claim_order(self, order: bytes, shard: int) -> int:
         """Take an order's id (16 bytes) for a shard, unless another has it. Returns the shard that has it.
 
         A claim outlives the time in which ids are accepted, so that nothing is forgotten too early.
         """
-        with _answered():
-            owner = await self._redis.set(order_key(order), str(shard), nx=True, get=True, ex=ORDER_CLAIM_SECONDS)
+        with self._answered():
+            owner = await self._nodes.of(order_key(order)).set(
+                order_key(order), str(shard), nx=True, get=True, ex=ORDER_CLAIM_SECONDS
+            )
         return shard if owner is None else int(owner)
 
     async def answer(self, shard: int, entry: EntryId, seconds: float) -> Outcome | None:
@@ -169,8 +209,8 @@ class LiveStore:
         deadline = time.monotonic() + seconds
         waits = iter(_WAITS)
         while True:
-            with _answered():
-                found = await self._redis.xrange(key("outcomes", shard), entry_text(entry), entry_text(entry))
+            with self._answered():
+                found = await self._at(shard).xrange(key("outcomes", shard), entry_text(entry), entry_text(entry))
             if found:
                 return msgspec.msgpack.decode(found[0][1][b"b"], type=list[Outcome])[0]
             if time.monotonic() >= deadline:
@@ -183,8 +223,8 @@ class LiveStore:
 
     async def outcome_in(self, shard: int, order: bytes) -> Outcome | None:
         """The kept outcome of an order that was appended to this shard."""
-        with _answered():
-            packed = await self._redis.hget(key("kept_outcomes", shard), order)
+        with self._answered():
+            packed = await self._at(shard).hget(key("kept_outcomes", shard), order)
         return msgspec.msgpack.decode(packed, type=KeptOutcome).outcome if packed else None
 
     async def account(self, account: str) -> AccountView | None:
@@ -197,8 +237,8 @@ class LiveStore:
 
     async def accounts(self, shard: int) -> list[AccountView]:
         """All accounts of a shard, in the order in which they were opened."""
-        with _answered():
-            pipe = self._redis.pipeline(transaction=True)
+        with self._answered():
+            pipe = self._at(shard).pipeline(transaction=True)
             pipe.hgetall(key("account_records", shard))
             _get_rows(pipe, shard, "accounts")
             found, *pages = await pipe.execute()
@@ -213,21 +253,20 @@ class LiveStore:
         numbers = view.record.meters
         if not numbers:
             return []
-        with _answered():
-            found = await self._redis.hmget(key("meter_records", view.shard), [str(number) for number in numbers])
+        with self._answered():
+            found = await self._at(view.shard).hmget(
+                key("meter_records", view.shard), [str(number) for number in numbers]
+            )
         records = [msgspec.msgpack.decode(packed, type=MeterRecord) for packed in found if packed]
         return [(record, await self._row("meters", view.shard, record.row)) for record in records]
 
     async def locate_meter(self, number: int) -> tuple[int, MeterRecord] | None:
-        """The shard and record of a meter, or None: asks every shard, in one round trip.
+        """The shard and record of a meter, or None: asks every shard.
 
         Of a meter that went from one account to another, the record of where it is; of one that is nowhere, where it was.
         """
-        with _answered():
-            pipe = self._redis.pipeline(transaction=False)
-            for shard in range(self.shards):
-                pipe.hget(key("meter_records", shard), str(number))
-            found = await pipe.execute()
+        with self._answered():
+            found = await self._of_every_shard(lambda pipe, shard: pipe.hget(key("meter_records", shard), str(number)))
         decoder = msgspec.msgpack.Decoder(MeterRecord)
         located = [(shard, decoder.decode(packed)) for shard, packed in enumerate(found) if packed]
         return min(located, key=lambda each: each[1].removed_at > 0, default=None)
@@ -272,17 +311,16 @@ class LiveStore:
 
     async def ledger(self, view: AccountView, newest: int, skip: int = 0) -> Rows:
         """Up to `newest` postings of an account (`domain.effects.POSTING`), newest first, after skipping `skip`."""
-        with _answered():
-            packed = await self._redis.lrange(ledger_key(view.shard, view.record.row), -(skip + newest), -(skip + 1))
+        with self._answered():
+            packed = await self._at(view.shard).lrange(
+                ledger_key(view.shard, view.record.row), -(skip + newest), -(skip + 1)
+            )
         return np.frombuffer(b"".join(packed), POSTING)[::-1]
 
     async def newest_alarms(self, count: int) -> list[Alarm]:
         """The newest alarm events of all shards, the last to enter its log first. An alarm may tell of a time long before."""
-        with _answered():
-            pipe = self._redis.pipeline(transaction=False)
-            for shard in range(self.shards):
-                pipe.xrevrange(key("alarms", shard), count=count)
-            streams = await pipe.execute()
+        with self._answered():
+            streams = await self._of_every_shard(lambda pipe, shard: pipe.xrevrange(key("alarms", shard), count=count))
         entries = [(entry_id(entry.decode()), fields) for found in streams for entry, fields in found]
         entries.sort(key=itemgetter(0), reverse=True)
         alarms = (
@@ -292,22 +330,20 @@ class LiveStore:
 
     async def account_records(self, accounts: set[str]) -> dict[str, AccountRecord]:
         """Records of some accounts."""
-        wanted = sorted(accounts)
-        with _answered():
-            pipe = self._redis.pipeline(transaction=False)
-            for account in wanted:
-                pipe.hget(key("account_records", shard_of(account, self.shards)), account)
-            found = await pipe.execute()
-        return {
-            account: msgspec.msgpack.decode(packed, type=AccountRecord)
-            for account, packed in zip(wanted, found, strict=True)
-            if packed
-        }
+        wanted: dict[int, list[str]] = {}
+        for account in sorted(accounts):
+            wanted.setdefault(shard_of(account, self.shards), []).append(account)
+        found: dict[str, bytes | None] = {}
+        for shard, names in wanted.items():
+            with self._answered():
+                packed = await self._at(shard).hmget(key("account_records", shard), names)
+            found |= dict(zip(names, packed, strict=True))
+        return {account: msgspec.msgpack.decode(each, type=AccountRecord) for account, each in found.items() if each}
 
     async def shard(self, shard: int) -> ShardView:
         """A whole shard, for tables and gauges."""
-        with _answered():
-            pipe = self._redis.pipeline(transaction=True)
+        with self._answered():
+            pipe = self._at(shard).pipeline(transaction=True)
             for name in ("header", "position"):
                 pipe.get(key(name, shard))
             pipe.xrevrange(key("log", shard), count=1)
@@ -328,8 +364,8 @@ class LiveStore:
 
     async def totals(self, shard: int) -> ShardTotals:
         """What gauges count, in one transaction."""
-        with _answered():
-            pipe = self._redis.pipeline(transaction=True)
+        with self._answered():
+            pipe = self._at(shard).pipeline(transaction=True)
             pipe.get(key("header", shard))
             for name in ("open_commands", "cases"):
                 pipe.hlen(key(name, shard))
@@ -346,30 +382,24 @@ class LiveStore:
 
     async def lags_ms(self) -> list[int]:
         """How long the oldest entry that is not yet folded has waited, for each shard, in ms of the server's time; 0: none waits."""
-        with _answered():
-            pipe = self._redis.pipeline(transaction=False)
-            for shard in range(self.shards):
-                pipe.get(key("position", shard))
-            positions = await pipe.execute()
+        with self._answered():
+            positions = await self._of_every_shard(lambda pipe, shard: pipe.get(key("position", shard)))
         return await self._waited_ms(positions)
 
     async def archive_lags_ms(self) -> list[int]:
         """As `lags_ms`, of the oldest entry that no archiver has claimed; empty if there never was an archiver."""
-        with _answered():
-            pipe = self._redis.pipeline(transaction=False)
-            for shard in range(self.shards):
-                pipe.hget(key("archived", shard), "log")
-            claimed = await pipe.execute()
+        with self._answered():
+            claimed = await self._of_every_shard(lambda pipe, shard: pipe.hget(key("archived", shard), "log"))
         return await self._waited_ms(claimed) if any(claimed) else []
 
     async def _waited_ms(self, after: list[bytes | None]) -> list[int]:
         """How long the first entry after a position of each shard's log has waited."""
-        with _answered():
-            pipe = self._redis.pipeline(transaction=False)
-            for shard, position in enumerate(after):
-                pipe.xrange(key("log", shard), "(" + (position or b"0-0").decode(), "+", 1)
-            waiting = await pipe.execute()
-            seconds, microseconds = await self._redis.time()
+        asked = ["(" + (position or b"0-0").decode() for position in after]
+        with self._answered():
+            waiting = await self._of_every_shard(
+                lambda pipe, shard: pipe.xrange(key("log", shard), asked[shard], "+", 1)
+            )
+            seconds, microseconds = await self._at(0).time()
         now = seconds * 1000 + microseconds // 1000
         return [max(0, now - entry_id(found[0][0].decode())[0]) if found else 0 for found in waiting]
 
@@ -385,11 +415,10 @@ class LiveStore:
 
     async def new_commands(self, after: dict[int, EntryId], count: int = 500) -> list[Command]:
         """Commands of all shards after the given positions, which are moved on."""
-        with _answered():
-            pipe = self._redis.pipeline(transaction=False)
-            for shard in range(self.shards):
-                pipe.xrange(key("commands", shard), "(" + entry_text(after[shard]), "+", count)
-            streams = await pipe.execute()
+        with self._answered():
+            streams = await self._of_every_shard(
+                lambda pipe, shard: pipe.xrange(key("commands", shard), "(" + entry_text(after[shard]), "+", count)
+            )
         commands: list[Command] = []
         for shard, found in enumerate(streams):
             for entry, fields in found:
@@ -399,31 +428,28 @@ class LiveStore:
 
     async def last_commands(self) -> dict[int, EntryId]:
         """Position of the newest command of each shard."""
-        with _answered():
-            pipe = self._redis.pipeline(transaction=False)
-            for shard in range(self.shards):
-                pipe.xrevrange(key("commands", shard), count=1)
-            streams = await pipe.execute()
+        with self._answered():
+            streams = await self._of_every_shard(lambda pipe, shard: pipe.xrevrange(key("commands", shard), count=1))
         return {shard: entry_id(found[0][0].decode()) if found else LOG_START for shard, found in enumerate(streams)}
 
     async def _row(self, name: str, shard: int, row: int) -> Any:
         """One row, in one transaction: a commit between two of its pages would show a row that never was."""
-        with _answered():
-            pipe = self._redis.pipeline(transaction=True)
+        with self._answered():
+            pipe = self._at(shard).pipeline(transaction=True)
             for page, part in _pages_of(name):
                 size = part.stop - part.start
                 pipe.getrange(key(page, shard), row * size, (row + 1) * size - 1)
             return _rows(name, await pipe.execute())[0]
 
     async def _record(self, name: str, shard: int, field: str) -> Any:
-        with _answered():
-            packed = await self._redis.hget(key(name, shard), field)
+        with self._answered():
+            packed = await self._at(shard).hget(key(name, shard), field)
         return msgspec.msgpack.decode(packed, type=RECORDS[name][1]) if packed else None
 
     async def _records(self, name: str, shard: int) -> dict[Any, Any]:
         kind, record = RECORDS[name]
-        with _answered():
-            found = cast("dict[bytes, bytes]", await self._redis.hgetall(key(name, shard)))
+        with self._answered():
+            found = cast("dict[bytes, bytes]", await self._at(shard).hgetall(key(name, shard)))
         decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(record)
         return {
             kind(field.decode()) if kind is not bytes else field: decoder.decode(packed)

@@ -19,6 +19,7 @@ from connectors.redis.commit import SCRIPT, Commit
 from connectors.redis.errors import MovedOn, StoreError, StoreMismatch, StoreRefused, StoreUnreachable
 from connectors.redis.formats import FormatError, decode_fact, encode_fact, key_value
 from connectors.redis.keys import SITE, STORE_FORMAT, key
+from connectors.redis.nodes import Nodes, connected
 from domain.facts import Fact
 from domain.ids import LOG_START, EntryId, entry_id, entry_text
 from domain.records import Packed
@@ -38,6 +39,8 @@ def translated() -> Iterator[None]:
         raise StoreRefused(f"the Redis server refuses the user or password: {error}") from error
     except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
         raise StoreUnreachable(f"the Redis server does not answer: {error}") from error
+    except (redis.exceptions.AskError, redis.exceptions.ClusterDownError, redis.exceptions.TryAgainError) as error:
+        raise StoreUnreachable(f"the cluster has given the shard to another node, or to none: {error}") from error
     except redis.ResponseError as error:
         raise (MovedOn(str(error)) if str(error).startswith("MOVED_ON") else StoreRefused(str(error))) from error
     except redis.RedisError as error:
@@ -50,7 +53,9 @@ def understood() -> Iterator[None]:
     try:
         yield
     except ValueError:
-        raise StoreMismatch("REDIS_URL must be redis://…, rediss://… or unix://…") from None
+        raise StoreMismatch(
+            "REDIS_URL must be redis://…, rediss://… or unix://…, or redis+cluster://… for a cluster"
+        ) from None
 
 
 def connection_options() -> dict[str, Any]:
@@ -84,12 +89,11 @@ def is_trimmed(client: Any, name: str) -> bool:
 class Store:
     """A connection to the log and state of all shards. Not thread-safe."""
 
-    def __init__(self, client: "redis.Redis[bytes]", shards: int) -> None:  # type: ignore[type-arg,unused-ignore]
+    def __init__(self, nodes: Nodes[Any], shards: int) -> None:
         self.shards = shards
-        self._redis = client
-        self._line: Any = None
-        self._reads: Any = None
-        self._under_way = False
+        self._nodes = nodes
+        self._lines: dict[tuple[str, int], Any] = {}
+        self._under_way: Any = None
 
     @classmethod
     def open(cls, url: str, shards: int | None = None) -> "Store":
@@ -97,33 +101,45 @@ class Store:
 
         `shards` None takes what is there; a store that has another number than the one asked for is a StoreMismatch.
         """
-        with understood():
-            client = redis.Redis.from_url(url, **connection_options())
+        nodes = opened(url)
         try:
-            return cls(client, _shards_of(client, shards))
+            return cls(nodes, _shards_of(nodes.of(SITE), shards))
         except StoreError:
-            client.close()
+            close(nodes)
             raise
 
     def close(self) -> None:
         """Give the connections back; a commit that is under way stays so."""
-        for line in (self._line, self._reads):
-            if line is not None:
-                line.disconnect()
-        self._redis.close()
+        for line in self._lines.values():
+            line.disconnect()
+        close(self._nodes)
+
+    def _at(self, shard: int) -> Any:
+        """The client of the node that has a shard."""
+        return self._nodes.of(key("log", shard))
+
+    def _line(self, use: str, shard: int) -> Any:
+        """A connection of its own to the node that has a shard, for one use."""
+        client = self._at(shard)
+        if (use, id(client)) not in self._lines:
+            self._lines[use, id(client)] = client.connection_pool.get_connection()
+        return self._lines[use, id(client)]
 
     def append(self, shard: int, fact: Fact) -> EntryId:
         """Append one fact to a shard's log. Returns its position."""
         with translated():
-            return entry_id(cast("bytes", self._redis.xadd(key("log", shard), cast("Any", encode_fact(fact)))).decode())
+            return entry_id(self._at(shard).xadd(key("log", shard), encode_fact(fact)).decode())
 
     def append_many(self, facts: Iterable[tuple[int, Fact]]) -> None:
-        """Append (shard, fact) pairs in one round trip, in order."""
+        """Append (shard, fact) pairs in one round trip to each node, in order for each shard."""
+        pairs = list(facts)
         with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for shard, fact in facts:
-                pipe.xadd(key("log", shard), cast("Any", encode_fact(fact)))
-            pipe.execute()
+            for client, places in self._nodes.together(key("log", shard) for shard, _ in pairs):
+                pipe = client.pipeline(transaction=False)
+                for place in places:
+                    shard, fact = pairs[place]
+                    pipe.xadd(key("log", shard), encode_fact(fact))
+                pipe.execute()
 
     def append_to_all(self, fact: Fact) -> None:
         """Append a fact for everyone to every shard's log."""
@@ -132,62 +148,60 @@ class Store:
     def read(self, shard: int, after: EntryId, count: int) -> list[tuple[EntryId, Fact]]:
         """Up to `count` entries of a shard's log after a position. Raises FormatError for what this release cannot read."""
         with translated():
-            found = cast("list[Any]", self._redis.xrange(key("log", shard), "(" + entry_text(after), "+", count))
+            found = cast("list[Any]", self._at(shard).xrange(key("log", shard), "(" + entry_text(after), "+", count))
         return [(entry_id(entry.decode()), _fact(shard, entry, fields)) for entry, fields in found]
 
     def begin_read(self, shard: int, after: EntryId, count: int) -> None:
         """Ask for what `read` gives; `finish_read` takes the answer. One at a time."""
         with translated():
-            if self._reads is None:
-                self._reads = self._redis.connection_pool.get_connection()
-            asked = "(" + entry_text(after)
-            self._reads.send_command("XRANGE", key("log", shard), asked, "+", "COUNT", count, check_health=False)
+            asked, line = "(" + entry_text(after), self._line("read", shard)
+            line.send_command("XRANGE", key("log", shard), asked, "+", "COUNT", count, check_health=False)
 
     def finish_read(self, shard: int) -> list[tuple[EntryId, Fact]]:
         """The entries that `begin_read` asked for."""
         with translated():
-            found = self._reads.read_response()
+            found = self._line("read", shard).read_response()
         named = ((entry, dict(zip(fields[::2], fields[1::2], strict=True))) for entry, fields in found)
         return [(entry_id(entry.decode()), _fact(shard, entry, fields)) for entry, fields in named]
 
     def last(self, shard: int) -> EntryId:
         """Position of the last entry of a shard's log."""
         with translated():
-            found = cast("list[Any]", self._redis.xrevrange(key("log", shard), count=1))
+            found = cast("list[Any]", self._at(shard).xrevrange(key("log", shard), count=1))
         return entry_id(found[0][0].decode()) if found else LOG_START
 
     def position(self, shard: int) -> EntryId:
         """Position up to which a shard is folded and committed."""
         with translated():
-            return entry_id((cast("bytes | None", self._redis.get(key("position", shard))) or b"0-0").decode())
+            return entry_id((cast("bytes | None", self._at(shard).get(key("position", shard))) or b"0-0").decode())
 
     def server_cpu_seconds(self) -> float:
-        """CPU time that the server has used since it started."""
+        """CPU time that the servers have used since they started."""
         with translated():
-            said = cast("dict[str, float]", self._redis.info("cpu"))
-        return said["used_cpu_user"] + said["used_cpu_sys"]
+            said = [client.info("cpu") for client in self._nodes.clients.values()]
+        return float(sum(each["used_cpu_user"] + each["used_cpu_sys"] for each in said))
 
     def server_memory_bytes(self) -> tuple[int, int]:
-        """What the server uses for what it holds, and what the system has given it."""
+        """What the servers use for what they hold, and what the system has given them."""
         with translated():
-            said = cast("dict[str, int]", self._redis.info("memory"))
-        return said["used_memory"], said["used_memory_rss"]
+            said = [client.info("memory") for client in self._nodes.clients.values()]
+        return sum(each["used_memory"] for each in said), sum(each["used_memory_rss"] for each in said)
 
     def length(self, name: str, shard: int) -> int:
         """Number of entries in a stream."""
         with translated():
-            return self._redis.xlen(key(name, shard))
+            return int(self._at(shard).xlen(key(name, shard)))
 
     def load(self, shard: int) -> StoredShard:
         """A shard's committed state, read in one transaction. Raises StoreMismatch if there is none and the log no longer begins at its beginning."""
         with translated():
-            pipe = self._redis.pipeline(transaction=True)
+            pipe = self._at(shard).pipeline(transaction=True)
             for name in ("position", "header", *PAGES):
                 pipe.get(key(name, shard))
             for name in RECORDS:
                 pipe.hgetall(key(name, shard))
             position, header, *rest = pipe.execute()
-        if position is None and is_trimmed(self._redis, key("log", shard)):
+        if position is None and is_trimmed(self._at(shard), key("log", shard)):
             raise StoreMismatch(
                 f"the state of shard {shard:02d} is gone and its log is trimmed: folding what is left would be wrong. Restore the store from a backup, or fold the log from the archive (docs/archive.md)"
             )
@@ -215,32 +229,43 @@ class Store:
         """
         self.finish_commit()
         with translated():
-            if self._line is None:
-                self._line = self._redis.connection_pool.get_connection()
+            line = self._line("commit", commit.shard)
             # Not the client's own packer, which would copy megabytes of rows once more.
-            packer = PythonRespSerializer(_SENT_AS_THEY_ARE_BYTES, self._line.encoder.encode)
+            packer = PythonRespSerializer(_SENT_AS_THEY_ARE_BYTES, line.encoder.encode)
             command = "EVAL", SCRIPT, len(commit.keys), *commit.keys, *commit.arguments
             packed = packer.pack(*command)  # type: ignore[no-untyped-call]  # redis-py has no types here
-            self._line.send_packed_command(packed, check_health=False)
-        self._under_way = True
+            line.send_packed_command(packed, check_health=False)
+        self._under_way = line
 
     def finish_commit(self) -> None:
         """Wait for the commit that is under way, if any. Raises MovedOn or another StoreError."""
-        if self._under_way:
-            self._under_way = False
+        line, self._under_way = self._under_way, None
+        if line:
             with translated():
-                self._line.read_response()
+                line.read_response()
 
     def stream(
         self, name: str, shard: int, after: EntryId = LOG_START, count: int = 1000
     ) -> list[tuple[EntryId, dict[bytes, bytes]]]:
         """Entries of an effect stream, as they are kept."""
         with translated():
-            found = cast("list[Any]", self._redis.xrange(key(name, shard), "(" + entry_text(after), "+", count))
+            found = cast("list[Any]", self._at(shard).xrange(key(name, shard), "(" + entry_text(after), "+", count))
         return [(entry_id(entry.decode()), fields) for entry, fields in found]
 
 
-def _shards_of(client: "redis.Redis[bytes]", shards: int | None) -> int:  # type: ignore[type-arg,unused-ignore]
+def close(nodes: Nodes[Any]) -> None:
+    """Close every connection to them."""
+    for client in nodes.clients.values():
+        client.close()
+
+
+def opened(url: str) -> Nodes[Any]:
+    """The servers at a store's URL, each with a client. Raises StoreError."""
+    with understood(), translated():
+        return connected(url, lambda each: redis.Redis.from_url(each, **connection_options()))
+
+
+def _shards_of(client: Any, shards: int | None) -> int:
     """The number of shards of a store, which is made if it is new and a number is asked for."""
     with translated():
         if shards is not None:

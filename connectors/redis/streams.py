@@ -6,13 +6,12 @@ of whoever else reads a stream: field `STREAM READER`, value the last entry that
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
-
-import redis
+from typing import Any
 
 from connectors.redis.errors import StoreError, StoreMismatch
 from connectors.redis.keys import SITE, key, ledger_key
-from connectors.redis.store import check_site, connection_options, is_trimmed, translated, understood
+from connectors.redis.nodes import Nodes
+from connectors.redis.store import check_site, close, is_trimmed, opened, translated
 from domain.ids import LOG_START, EntryId, entry_id, entry_text
 
 Fields = dict[bytes, bytes]
@@ -36,36 +35,38 @@ return redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 class Streams:
     """A connection to the streams of all shards. Not thread-safe. Raises StoreError."""
 
-    def __init__(self, client: Any, shards: int) -> None:
+    def __init__(self, nodes: Nodes[Any], shards: int) -> None:
         self.shards = shards
-        self._redis = client
+        self._nodes = nodes
 
     @classmethod
     def open(cls, url: str) -> "Streams":
         """Connect to a store that exists."""
-        with understood():
-            client = redis.Redis.from_url(url, **connection_options())
+        nodes = opened(url)
         try:
             with translated():
-                site = cast("dict[bytes, bytes]", client.hgetall(SITE))
+                site = nodes.of(SITE).hgetall(SITE)
             if not site:
                 raise StoreMismatch(
                     "the store is empty; start `meterline up` or `meterline import` first, they make it"
                 )
-            return cls(client, check_site(site))
+            return cls(nodes, check_site(site))
         except StoreError:
-            client.close()
+            close(nodes)
             raise
 
     def close(self) -> None:
-        """Give the connection back."""
-        self._redis.close()
+        """Give the connections back."""
+        close(self._nodes)
+
+    def _at(self, shard: int) -> Any:
+        return self._nodes.of(key("log", shard))
 
     def read(self, shard: int, after: Mapping[str, EntryId], count: int) -> dict[str, list[Entry]]:
         """Up to `count` entries of each stream after a position; streams without any are left out."""
         asked = {key(stream, shard): entry_text(entry) for stream, entry in after.items()}
         with translated():
-            found = self._redis.xread(asked, count)
+            found = self._at(shard).xread(asked, count)
         return {name.decode().partition(":")[0]: _entries(entries) for name, entries in found}
 
     def following(
@@ -77,15 +78,15 @@ class Streams:
         """
         end = entry_text(last) if last else "+"
         with translated():
-            found = _entries(self._redis.xrange(key(stream, shard), entry_text(after), end, count and count + 1))
+            found = _entries(self._at(shard).xrange(key(stream, shard), entry_text(after), end, count and count + 1))
         if after == LOG_START:
-            return None if is_trimmed(self._redis, key(stream, shard)) else found[:count]
+            return None if is_trimmed(self._at(shard), key(stream, shard)) else found[:count]
         return found[1:] if found and found[0][0] == after else None
 
     def claimed(self, shard: int) -> dict[str, EntryId]:
         """Up to where each stream is claimed."""
         with translated():
-            found = self._redis.hgetall(key("archived", shard))
+            found = self._at(shard).hgetall(key("archived", shard))
         return dict.fromkeys(ARCHIVED, LOG_START) | {
             stream.decode(): entry_id(entry.decode()) for stream, entry in found.items()
         }
@@ -93,7 +94,7 @@ class Streams:
     def claim(self, stream: str, shard: int, after: EntryId, last: EntryId) -> None:
         """Say that the entries after `after` up to `last` are being archived; again changes nothing. Raises MovedOn if others are."""
         with translated():
-            self._redis.eval(_CLAIM, 1, key("archived", shard), stream, entry_text(after), entry_text(last))
+            self._at(shard).eval(_CLAIM, 1, key("archived", shard), stream, entry_text(after), entry_text(last))
 
     def trim(self, stream: str, shard: int, archived: EntryId, kept_ms: int) -> None:
         """Delete what is archived, folded, read by all its readers, and older than `kept_ms` before the last archived entry.
@@ -101,7 +102,7 @@ class Streams:
         The entry at `archived` itself always stays: readers see by it that archive and stream follow each other.
         """
         with translated():
-            pipe = self._redis.pipeline(transaction=False)
+            pipe = self._at(shard).pipeline(transaction=False)
             pipe.get(key("position", shard))
             pipe.hgetall(key("readers", shard))
             position, readers = pipe.execute()
@@ -110,12 +111,12 @@ class Streams:
             needed += [
                 entry_id(entry.decode()) for reader, entry in readers.items() if reader.split()[0] == stream.encode()
             ]
-            self._redis.xtrim(key(stream, shard), minid=entry_text(min(needed)), approximate=False)
+            self._at(shard).xtrim(key(stream, shard), minid=entry_text(min(needed)), approximate=False)
 
     def trim_ledgers(self, shard: int, rows: Iterable[int]) -> None:
         """Keep the newest postings of some accounts, by their rows, in the server."""
         with translated():
-            pipe = self._redis.pipeline(transaction=False)
+            pipe = self._at(shard).pipeline(transaction=False)
             for row in rows:
                 pipe.ltrim(ledger_key(shard, row), -LEDGER_KEPT, -1)
             pipe.execute()

@@ -59,7 +59,7 @@ class Life:
     def __init__(self, url, kept_hours):
         self.url, self.kept_seconds = url, 3600.0 * kept_hours
         with contextlib.closing(Store.open(url, 1)) as old:
-            old._redis.delete(*old._redis.keys("*"))
+            old._at(0).delete(*old._at(0).keys("*"))
         self.store = Store.open(url, 1)
         self.streams = Streams.open(url)
         self.place = Mortal()
@@ -72,7 +72,7 @@ class Life:
         """Append an entry, some hours after the last."""
         self.at += 1 + hours * HOUR
         fields = encode_fact(Ticked(at=self.at))
-        self.store._redis.xadd("log:{00}", fields, id=f"{self.at}-0")
+        self.store._at(0).xadd("log:{00}", fields, id=f"{self.at}-0")
         self.appended.append((self.at, 0))
 
     def archived(self, writes, dies_after):
@@ -163,7 +163,7 @@ def test_archiving_on_into_another_archive_is_refused(server, store, archive, tm
 
 def test_an_entry_that_cannot_be_read_is_named(server, store, streams, archive):
     """A fact of a later release stops the reader at its entry, archived or live."""
-    entry = store._redis.xadd("log:{00}", {"k": "later", "v": "2", "b": b""}).decode()
+    entry = store._at(0).xadd("log:{00}", {"k": "later", "v": "2", "b": b""}).decode()
 
     for _ in range(2):
         with pytest.raises(FormatError, match=rf"log:\{{00\}} at {entry}: log entry of kind 'later' version 2"):

@@ -133,9 +133,9 @@ def test_a_listing_beside_a_merging_is_made_again():
 
 def test_a_file_is_of_one_day(server, store, archive):
     """However few entries there are, a file does not go on past midnight UTC: its folder says when they came."""
-    store._redis.delete("log:{00}")
+    store._at(0).delete("log:{00}")
     for number in range(6):
-        store._redis.xadd("log:{00}", TICK, id=f"{DAY - 3 + number}-1")
+        store._at(0).xadd("log:{00}", TICK, id=f"{DAY - 3 + number}-1")
 
     archive_once(lambda: Streams.open(server.url), archive, Terms(0.0, 10**9, 10**6))
 
@@ -147,9 +147,9 @@ def test_a_file_is_of_one_day(server, store, archive):
 
 def test_a_new_day_merges_the_one_before(server, store, archive):
     """When a day's first file is written, the files of the day before become one."""
-    store._redis.delete("log:{00}")
+    store._at(0).delete("log:{00}")
     for number in range(8):
-        store._redis.xadd("log:{00}", TICK, id=f"{DAY - 4 + number}-1")
+        store._at(0).xadd("log:{00}", TICK, id=f"{DAY - 4 + number}-1")
 
     archive_once(lambda: Streams.open(server.url), archive, Terms(0.0, 0.0, 1))
 

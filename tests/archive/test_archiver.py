@@ -171,7 +171,7 @@ def test_what_another_reader_needs_is_not_trimmed(server, store, archive):
     before = entry_ids(server.url, "commands") or entry_ids(server.url, "usage")
     usage = entry_ids(server.url, "usage")
     read = usage[len(usage) // 2]
-    store._redis.hset(key("readers", 0), "usage notify", f"{read[0]}-{read[1]}")
+    store._at(0).hset(key("readers", 0), "usage notify", f"{read[0]}-{read[1]}")
 
     archive_once(lambda: Streams.open(server.url), archive)
 
@@ -183,7 +183,7 @@ def test_what_another_reader_needs_is_not_trimmed(server, store, archive):
 def test_a_window_stays_live(server, store, archive):
     """What is younger than is to be kept before the last entry stays; alarms stay longer, for the API shows them."""
     for minutes in range(5):
-        store._redis.xadd("usage:{00}", {"v": "1", "b": b""}, id=f"{4_000_000_000_000 + minutes * 60_000}-0")
+        store._at(0).xadd("usage:{00}", {"v": "1", "b": b""}, id=f"{4_000_000_000_000 + minutes * 60_000}-0")
     alarms = entry_ids(server.url, "alarms")
 
     archive_once(lambda: Streams.open(server.url), archive, Terms(0.0, 120.0, 10**6))
@@ -195,12 +195,12 @@ def test_a_window_stays_live(server, store, archive):
 def test_a_ledger_keeps_its_newest_postings(server, store, archive):
     """An account's list is cut to the newest; older ones are in the archive."""
     name = ledger_key(0, 0)
-    before = store._redis.lrange(name, 0, -1)
-    store._redis.lpush(name, *[bytes(POSTING.itemsize)] * LEDGER_KEPT)
+    before = store._at(0).lrange(name, 0, -1)
+    store._at(0).lpush(name, *[bytes(POSTING.itemsize)] * LEDGER_KEPT)
 
     archive_once(lambda: Streams.open(server.url), archive)
 
-    kept = store._redis.lrange(name, 0, -1)
+    kept = store._at(0).lrange(name, 0, -1)
     assert len(kept) == LEDGER_KEPT
     assert kept[-len(before) :] == before
 
@@ -284,7 +284,7 @@ def test_a_reader_beside_a_busy_archiver_misses_nothing(server, store, archive):
 def test_a_trimmed_log_is_not_folded_from_its_middle(server, store, archive):
     """A shard whose state was deleted is refused: its log begins in the archive, and half of it would give wrong balances."""
     archive_once(lambda: Streams.open(server.url), archive)
-    store._redis.delete(key("position", 0))
+    store._at(0).delete(key("position", 0))
 
     with pytest.raises(StoreMismatch, match="state of shard 00 is gone and its log is trimmed"):
         settle_once(store)

@@ -103,6 +103,7 @@ TINY = {
         "--every-minutes",
         "0",
     ],
+    "parts": ["--meters", "40", "--block", "1", "--sweeps", "20", "--shards", "2"],
     "scale": ["--meters", "40", "--meters", "80"],
     "baseline": ["--meters", "40", "--sweeps", "2", "--runs", "1"],
 }

@@ -318,24 +318,24 @@ def test_a_charge_is_exact(steps, ratio):
 def kept(store: Store) -> dict[bytes, object]:
     """Everything in a store but its logs, as it is kept."""
     found: dict[bytes, object] = {}
-    for name in store._redis.keys("*"):
-        kind = store._redis.type(name)
+    for name in store._at(0).keys("*"):
+        kind = store._at(0).type(name)
         if kind == b"string":
-            found[name] = store._redis.get(name)
+            found[name] = store._at(0).get(name)
         elif kind == b"hash":
-            found[name] = store._redis.hgetall(name)
+            found[name] = store._at(0).hgetall(name)
         elif kind == b"list":
-            found[name] = store._redis.lrange(name, 0, -1)
+            found[name] = store._at(0).lrange(name, 0, -1)
         elif not name.startswith(b"log:"):
-            found[name] = store._redis.xrange(name)
+            found[name] = store._at(0).xrange(name)
     return found
 
 
 def forget(store: Store) -> None:
     """Delete all that follows from the log."""
-    for name in store._redis.keys("*"):
+    for name in store._at(0).keys("*"):
         if not name.startswith(b"log:") and name != b"meterline":
-            store._redis.delete(name)
+            store._at(0).delete(name)
 
 
 def next_commit(store: Store, state: ShardState, count: int) -> Commit:

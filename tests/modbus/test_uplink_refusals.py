@@ -121,7 +121,7 @@ def test_a_collector_that_starts_again_leaves_alone_what_waits_for_a_hand(server
         attempt=1, button=True,
     )  # fmt: skip
     for each in (waiting, msgspec.structs.replace(waiting, meter=2, stage=Stage.SENT)):
-        store._redis.hset(key("open_commands", 0), str(each.meter), pack(each))
+        store._at(0).hset(key("open_commands", 0), str(each.meter), pack(each))
 
     async def first():
         live = await LiveStore.open(server.access.writer_url)
