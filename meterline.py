@@ -1,10 +1,14 @@
 """The command line and composition root of Meterline. Each command is a file in `commands/`; only the asked one is loaded."""
 
+import os
 import sys
 from importlib import import_module
 
 import structlog
 import typer
+
+from commands.endings import refused
+from commands.logs import LogFormat, UnknownLogFormatError, asked_format, configure
 
 COMMANDS = {
     "demo": "commands.demo",
@@ -42,10 +46,20 @@ def app_of(names: list[str]) -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command of `sys.argv`."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    """Run the command of `sys.argv`. A mistake of ours is logged with its traceback, and ends with code 1."""
     asked = [name for name in sys.argv[1:2] if name in COMMANDS]
-    app_of(asked or list(COMMANDS))()
+    try:
+        log = asked_format(os.environ)
+    except UnknownLogFormatError as error:
+        sys.exit(refused(str(error)).exit_code)
+    configure(asked[0] if asked else "meterline", log, sys.stderr)
+    try:
+        app_of(asked or list(COMMANDS))()
+    except Exception:
+        if log != LogFormat.JSON:
+            raise
+        structlog.get_logger().exception("ended by a mistake of ours")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from commands.settle import prepare_kernel
 from commands.up import check_port, stop_on_signals
 from connectors.clock import EventClock
 from connectors.modbus.street.door import ask
+from connectors.processes import HeldError
 from connectors.redis.errors import StoreError, StoreUnreachable
 from domain.words import Supply
 
@@ -60,7 +61,7 @@ def demo(
         report = Demo(folder, rooms, speed, port or free_ports(1)[0]).run(seconds)
     except NotKeptError as error:
         raise refused(str(error)) from None
-    except StoreError as error:
+    except (StoreError, HeldError) as error:
         raise failed(str(error)) from None
     finally:
         if data is None:

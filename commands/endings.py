@@ -2,14 +2,16 @@
 
 import typer
 
+from commands.logs import tell
+
 
 def refused(message: str) -> typer.Exit:
     """Say what is wrong with the input; the exit (code 2) is for the caller to raise."""
-    typer.echo(message, err=True)
+    tell(message, "error")
     return typer.Exit(2)
 
 
 def failed(message: str) -> typer.Exit:
     """Say what went wrong while running; the exit (code 1) is for the caller to raise."""
-    typer.echo(message, err=True)
+    tell(message, "error")
     return typer.Exit(1)

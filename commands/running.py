@@ -4,18 +4,21 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 import msgspec
 from ulid import ULID
 
+from commands.logs import format_of_files, logger_to
 from commands.site_fees import fees_of, has_fees
 from connectors.clock import EventClock
 from connectors.files.site import Site, account_facts, meter_facts, meter_term_facts, policy_facts, site_fact
-from connectors.processes import Child, meterline_command
+from connectors.processes import Child, Pauses, held, meterline_command
 from connectors.redis.errors import StoreError
 from connectors.redis.server import EmbeddedServer
+from connectors.redis.server_log import ServerLog
 from connectors.redis.store import Store
 from domain.effects import Outcome
 from domain.facts import Fact, TariffPublished, Ticked
@@ -71,25 +74,37 @@ class Running:
         self._site_file = site_file
         self._shards = shards
         self.server: EmbeddedServer | None = None
+        self._server_pauses = Pauses()
         self.children: list[Child] = []
 
     def __enter__(self) -> Self:
-        """Start the server, unless REDIS_URL names one, and connect."""
-        if outside := os.environ.get("REDIS_URL"):
-            self.url = outside
-        else:
-            self.server = EmbeddedServer.start(self.data)
-            self.url = self.server.url
-        self.store = Store.open(self.url, self._shards)
-        self._clockwork = Clockwork(self.url, self.clock, self.say)
+        """Take the data directory, start the server, unless REDIS_URL names one, and connect. Raises StoreError or HeldError."""
+        with ExitStack() as endings:
+            endings.enter_context(held(self.data))
+            if outside := os.environ.get("REDIS_URL"):
+                self.url = outside
+            else:
+                self.url = self._start_server(endings).url
+            self.store = Store.open(self.url, self._shards)
+            endings.callback(self.store.close)
+            self._clockwork = Clockwork(self.url, self.clock, self.say)
+            self._endings = endings.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End everything, the server last."""
-        for child in reversed(self.children):
-            child.stop()
-        self._clockwork.stop()
-        self.store.close()
+        """End everything, the last that was started first, and so the server last."""
+        self._endings.close()
+
+    def _start_server(self, endings: ExitStack) -> EmbeddedServer:
+        (self.data / "logs").mkdir(parents=True, exist_ok=True)
+        self._server_log = ServerLog(self.data)
+        self.server = EmbeddedServer.start(self.data)
+        self._server_pauses.started()
+        endings.callback(self._hear_server)
+        endings.callback(self._stop_server)
+        return self.server
+
+    def _stop_server(self) -> None:
         if self.server:
             self.server.stop()
 
@@ -114,11 +129,13 @@ class Running:
             environment={"METERLINE_API_TOKEN": token},
         )
         self._clockwork.start()
+        self._endings.callback(self._clockwork.stop)
 
     def _start(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         log = self.data / "logs" / f"{name}.log"
-        child = Child(name, meterline_command(*arguments), log, environment or {})
+        child = Child(name, meterline_command(*arguments), log, {**format_of_files(os.environ), **(environment or {})})
         child.start()
+        self._endings.callback(child.stop)
         self.children.append(child)
 
     def start_beside(self, name: str, *arguments: str) -> Child:
@@ -178,11 +195,32 @@ class Running:
         return refusals
 
     def watch(self) -> None:
-        """Start again what has ended."""
-        if self.server and self.server.process.poll() is not None:
-            self.say(f"the server ended with code {self.server.process.returncode}; starting it again")
-            self.server.stop()
-            self.server = EmbeddedServer.start(self.data)
+        """Start again what has ended, after a pause that grows while it does not stay."""
+        if self.server:
+            self._watch_server(self.server)
         for child in self.children:
             if said := child.watch():
                 self.say(said)
+
+    def _watch_server(self, server: EmbeddedServer) -> None:
+        self._hear_server()
+        if server.process.poll() is None:
+            return
+        if pause := self._server_pauses.ended():
+            self.say(f"the server ended with code {server.process.returncode}; starting it again in {pause:g} s")
+        if not self._server_pauses.is_over():
+            return
+        self._server_pauses.started()
+        server.stop()
+        try:
+            self.server = EmbeddedServer.start(self.data)
+        except StoreError as error:  # A full disk, for one: somebody may make room, so never give up.
+            self.say(f"the server cannot be started: {error}")
+
+    def _hear_server(self) -> None:
+        """Write what the server has said into a log of the same form as all others."""
+        if heard := self._server_log.heard():
+            with (self.data / "logs" / "server.log").open("a", encoding="utf-8") as file:
+                log = logger_to(file, "server")
+                for said in heard:
+                    getattr(log, said.level)(said.text, **({"timestamp": said.at, "pid": said.pid} if said.at else {}))

@@ -53,6 +53,7 @@ def serve(
             loop="uvloop",
             access_log=False,
             server_header=False,
+            log_config=None,  # Its lines are ours (commands/logs.py).
             log_level="warning",
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )

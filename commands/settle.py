@@ -7,6 +7,7 @@ import typer
 
 from commands.dataflows import run
 from commands.endings import failed, refused
+from commands.logs import tell
 from commands.shared import DATA_DEFAULT, DataOption, store_url
 from connectors.redis.errors import StoreError
 from connectors.redis.store import Store
@@ -18,7 +19,7 @@ from flows.settle import Part, build
 def prepare_kernel() -> None:
     """Compile the kernel if this installation has not done so yet, and say what is being waited for."""
     if not is_ready():
-        typer.echo("compiling the kernel; this takes some seconds, once", err=True)
+        tell("compiling the kernel; this takes some seconds, once")
     warm_up()
 
 

@@ -4,22 +4,30 @@ import errno
 import os
 import signal
 import socket
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
+import structlog
 import typer
 
 from api.security import WeakSecretError, check_secret
 from commands.archive import KeepOption, place_in
 from commands.collect import site_of
 from commands.endings import failed, refused
+from commands.logs import LOG_VARIABLE, LogFormat, configure
 from commands.running import Running
 from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of
+from connectors.processes import HeldError
 from connectors.redis.errors import StoreError
 from domain.ids import SHARDS_DEFAULT
 from flows.archive import KEPT_SECONDS
 
+LogOption = Annotated[
+    LogFormat, typer.Option(envvar=LOG_VARIABLE, help="Log lines as JSON or text; auto: text on a terminal, else JSON.")
+]
 TOKEN_VARIABLE = "METERLINE_API_TOKEN"  # noqa: S105 - the name of a variable
 NO_ARCHIVE = "none"
 ArchiveOption = Annotated[
@@ -39,11 +47,13 @@ def up(
     clock: ClockOption = "",
     archive: ArchiveOption = "",
     keep_minutes: KeepOption = KEPT_SECONDS / 60,
+    log: LogOption = LogFormat.AUTO,
 ) -> None:
     """Run a site: server, settlement, collector, API, archive and clock. Opens what the site file names. Ctrl-C ends all, in order.
 
     Needs METERLINE_API_TOKEN, the token that API callers present.
     """
+    say = speak(log)
     loaded = site_of(site)
     try:
         token = check_secret(os.environ.get(TOKEN_VARIABLE, ""))
@@ -53,20 +63,20 @@ def up(
     stop_on_signals()
     check_port(port)
     try:
-        with Running(data, site, loaded, clock_of(clock), shards, typer.echo) as running:
-            typer.echo(f"opening site {loaded.name}: {len(loaded.accounts)} accounts, {len(loaded.meters)} meters")
+        with Running(data, site, loaded, clock_of(clock), shards, say) as running:
+            say(f"opening site {loaded.name}: {len(loaded.accounts)} accounts, {len(loaded.meters)} meters")
             running.begin(port, token)
             if archiving:
                 kept = ("--keep-minutes", str(keep_minutes))
                 running.start_beside("archive", "archive", "--data", str(data), *archiving, *kept)
-            typer.echo(f"running; API at http://127.0.0.1:{port}, logs in {data / 'logs'}; Ctrl-C ends it")
+            say(f"running; API at http://127.0.0.1:{port}, logs in {data / 'logs'}; Ctrl-C ends it")
             while True:
                 running.watch()
                 time.sleep(0.5)
-    except StoreError as error:
+    except (StoreError, HeldError) as error:
         raise failed(str(error)) from None
     except KeyboardInterrupt:
-        typer.echo("ended")
+        say("ended")
 
 
 def check_port(port: int) -> None:
@@ -80,6 +90,21 @@ def check_port(port: int) -> None:
             raise failed(f"port {port} {what}: choose another --port") from None
 
 
+def speak(log: LogFormat) -> Callable[[str], None]:
+    """Choose the form of our log lines, and of our children's. Returns how to say something in it."""
+    configure("up", log, sys.stderr)
+    if log != LogFormat.AUTO:
+        os.environ[LOG_VARIABLE] = log
+    return cast("Callable[[str], None]", structlog.get_logger().info)
+
+
 def stop_on_signals() -> None:
-    """Let SIGTERM end this process as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let SIGTERM end this process as Ctrl-C does, and let neither disturb the ending that the first has begun."""
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: None)  # Not SIG_IGN, which a child that is started now would inherit.
+    raise KeyboardInterrupt

@@ -4,11 +4,13 @@ A child writes to a log file of its own. On Linux it ends with the process that 
 supervisor leaves nothing running; elsewhere the children of a killed supervisor must be ended by hand.
 """
 
+import fcntl
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +32,59 @@ def ending_with_parent(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _ENDS_WITH_PARENT, str(os.getpid()), *command]
 
 
+class HeldError(Exception):
+    """A data directory is run by somebody else already; the message says by which process, and what to do."""
+
+
+@contextmanager
+def held(data: Path) -> Iterator[None]:
+    """Be the only one who runs a data directory (made if missing), until the block or this process ends. Raises HeldError or OSError.
+
+    The lock is not passed on to children, so it ends with this process however it ends.
+    """
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (data / "up.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            owner = lock.read().strip() or "starting"
+            raise HeldError(
+                f"{data} is run by process {owner} already: end that one first, or choose another --data"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+class Pauses:
+    """How long to wait before something is started again: longer each time, and short again after a steady run."""
+
+    def __init__(self) -> None:
+        self._pause = PAUSE_FIRST_SECONDS
+        self._started = 0.0
+        self._again_at = 0.0
+
+    def started(self) -> None:
+        """It has been started."""
+        self._started, self._again_at = time.monotonic(), 0.0
+
+    def ended(self) -> float:
+        """It is not running: how many seconds will be waited, if this was not known yet; else 0."""
+        if self._again_at:
+            return 0.0
+        now = time.monotonic()
+        is_steady = now - self._started > STEADY_SECONDS
+        self._pause = PAUSE_FIRST_SECONDS if is_steady else min(2 * self._pause, PAUSE_MAX_SECONDS)
+        self._again_at = now + self._pause
+        return self._pause
+
+    def is_over(self) -> bool:
+        """Whether it is to be started again now."""
+        return time.monotonic() >= self._again_at
+
+
 @dataclass
 class Child:
     """One child process by name."""
@@ -40,9 +95,7 @@ class Child:
     environment: Mapping[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
     starts: int = 0
-    _pause: float = PAUSE_FIRST_SECONDS
-    _started: float = 0.0
-    _again_at: float = 0.0
+    _pauses: Pauses = field(default_factory=Pauses)
 
     def start(self) -> None:
         """Start it; its output goes to the end of its log file."""
@@ -58,21 +111,15 @@ class Child:
                 start_new_session=True,
             )
         self.starts += 1
-        self._started = time.monotonic()
-        self._again_at = 0.0
+        self._pauses.started()
 
     def watch(self) -> str:
         """Start it again if it has ended and its pause is over. Returns what there is to say, or nothing."""
         if self.process is None or self.process.poll() is None:
             return ""
-        now = time.monotonic()
-        if not self._again_at:
-            self._pause = (
-                PAUSE_FIRST_SECONDS if now - self._started > STEADY_SECONDS else min(2 * self._pause, PAUSE_MAX_SECONDS)
-            )
-            self._again_at = now + self._pause
-            return f"{self.name} ended with code {self.process.returncode}; starting it again in {self._pause:.0f} s (see {self.log})"
-        if now >= self._again_at:
+        if pause := self._pauses.ended():
+            return f"{self.name} ended with code {self.process.returncode}; starting it again in {pause:g} s (see {self.log})"
+        if self._pauses.is_over():
             self.start()
         return ""
 
