@@ -21,6 +21,8 @@ COMMANDS = {
     "import": "commands.import_",
     "accounts": "commands.accounts",
     "tariff": "commands.tariff",
+    "backup": "commands.backup",
+    "restore": "commands.restore",
     "bench": "commands.bench",
 }
 _GROUPS = {"accounts", "tariff", "bench"}

@@ -56,10 +56,12 @@ appendonly yes
 appendfsync always
 aof-use-rdb-preamble yes
 maxmemory-policy noeviction
+repl-diskless-sync yes
+repl-diskless-sync-delay 0
 loglevel notice
 logfile {log}
 user default off resetpass ~* &* +@all
-user writer on #{writer} ~* &* +@all -@dangerous +info +config|get +bgrewriteaof +keys
+user writer on #{writer} ~* &* +@all -@dangerous +info +config|get +bgrewriteaof +keys +sync +replconf
 user archiver on #{archiver} resetkeys {trimmed} ~archived:* %R~position:* %R~readers:* %R~meterline -@all +@connection -@dangerous {archiving}
 user reader on #{reader} ~* &* -@all +@read +@pubsub +@connection -@dangerous -publish -spublish
 """
