@@ -17,6 +17,7 @@ COMMANDS = {
     "import": "commands.import_",
     "accounts": "commands.accounts",
     "tariff": "commands.tariff",
+    "verify": "commands.verify",
     "bench": "commands.bench",
 }
 _GROUPS = {"accounts", "tariff", "bench"}
