@@ -18,6 +18,7 @@ COMMANDS = {
     "accounts": "commands.accounts",
     "tariff": "commands.tariff",
     "verify": "commands.verify",
+    "replay": "commands.replay",
     "bench": "commands.bench",
 }
 _GROUPS = {"accounts", "tariff", "bench"}

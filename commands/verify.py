@@ -91,7 +91,7 @@ def _again_and_again(url: str, audited_max: int, hours: float) -> None:
 
 def _once(store: Store, audited_max: int) -> tuple[Verdict, Proof]:
     begun = time.monotonic()
-    with _progress(store) as heard:
+    with progress_of(readings_in(store)) as heard:
         proof = verify_store(store, audited_max, heard)
     took = round(1000 * (time.monotonic() - begun))
     verdict = Verdict(at=time.time_ns() // 1_000_000, took_ms=took, differences=dict(proof.findings.counts))
@@ -100,11 +100,11 @@ def _once(store: Store, audited_max: int) -> tuple[Verdict, Proof]:
 
 
 @contextmanager
-def _progress(store: Store) -> Iterator[Heard]:
+def progress_of(readings: int) -> Iterator[Heard]:
     """A bar that moves with the readings of the log, on a terminal."""
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("folding the log", total=readings_in(store) or None)
+        task = progress.add_task("folding the log", total=readings or None)
 
         def heard(entries: Entries) -> None:
             progress.advance(task, sum(len(fact) for _, fact in entries if isinstance(fact, ReadingBlock)))

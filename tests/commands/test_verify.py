@@ -335,7 +335,7 @@ def test_again_and_again_it_keeps_what_it_found(server, store, client, tmp_path)
             assert time.monotonic() < deadline, "no two verdicts"
             verdicts |= {kept for kept in [client.get(VERDICT)] if kept}
         process.send_signal(signal.SIGTERM)
-        code = process.wait(20)
+        code = process.wait(90)
 
     verdict = msgspec.msgpack.decode(verdicts.pop(), type=Verdict)
     assert code == 0
