@@ -23,6 +23,8 @@ COMMANDS = {
     "tariff": "commands.tariff",
     "backup": "commands.backup",
     "restore": "commands.restore",
+    "verify": "commands.verify",
+    "replay": "commands.replay",
     "bench": "commands.bench",
 }
 _GROUPS = {"accounts", "tariff", "bench"}

@@ -23,7 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.dependencies import Settings, StoreDoor
 from connectors.redis.errors import StoreError
 from connectors.redis.live import LiveStore, ShardTotals
-from domain.words import Commodity, Level, Metering, Supply
+from domain.verdict import Verdict
+from domain.words import Check, Commodity, Level, Metering, Supply
 
 CACHE_SECONDS = 5.0
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -51,6 +52,7 @@ class Business(Collector):
         self._shards: list[ShardTotals] = []
         self._lags_ms: list[int] = []
         self._archive_lags_ms: list[int] = []
+        self._verdict: Verdict | None = None
         self._is_up = False
         self._refreshed = -CACHE_SECONDS
         self._lock = asyncio.Lock()
@@ -65,6 +67,7 @@ class Business(Collector):
                     self._lags_ms = await store.lags_ms()
                     self._archive_lags_ms = await store.archive_lags_ms()
                     self._shards = [await store.totals(shard) for shard in range(store.shards)]
+                    self._verdict = await store.verdict()
                 self._is_up = True
             except (StoreError, TimeoutError):
                 self._shards, self._lags_ms, self._is_up = [], [], False
@@ -77,6 +80,7 @@ class Business(Collector):
             yield from self._flow()
             yield from self._gauges()
             yield from self._totals()
+            yield from self._verified()
 
     def _flow(self) -> Iterator[Metric]:
         lag = GaugeMetricFamily(
@@ -122,6 +126,23 @@ class Business(Collector):
         yield readings
         for commodity, (name, words) in _PRICED.items():
             yield CounterMetricFamily(name, words, sum(totals.header.usage[commodity] for totals in self._shards))
+
+    def _verified(self) -> Iterator[Metric]:
+        """What the last verification found. Without one the families are there and empty."""
+        differences = GaugeMetricFamily(
+            "meterline_differences", "Differences that the last verification found: must be 0.", labels=["check"]
+        )
+        unchecked = GaugeMetricFamily(
+            "meterline_unchecked", "1 for a check that the last verification could not make.", labels=["check"]
+        )
+        at = GaugeMetricFamily("meterline_verified_time_seconds", "When the last verification ended.", labels=[])
+        if self._verdict:
+            at.add_metric([], self._verdict.at / 1000)
+            for check in Check:
+                unchecked.add_metric([check], int(check in self._verdict.unchecked))
+            for check, count in self._verdict.differences.items():
+                differences.add_metric([check], count)
+        yield from (differences, unchecked, at)
 
 
 class Measures:

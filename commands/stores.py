@@ -4,7 +4,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from connectors.redis.errors import StoreError
@@ -41,6 +41,22 @@ def store_to_fill(data: Path, *, scratch: bool) -> Iterator[tuple[Store, bool]]:
         store = Store.open(server.url, (SCRATCH_SHARDS if scratch else SHARDS_DEFAULT) if is_new else None)
         stack.callback(store.close)
         yield store, True
+
+
+@contextmanager
+def store_to_read(data: Path) -> Iterator[Store]:
+    """The store to look into: that of `REDIS_URL`, or of a data directory, whose server is started meanwhile if it does not run.
+
+    Raises StoreError; a ServerError if there is none.
+    """
+    with ExitStack() as stack:
+        url = os.environ.get("REDIS_URL") or access_of(data).writer_url
+        if not os.environ.get("REDIS_URL"):
+            with suppress(ServerError):  # A running `meterline up` holds the data directory.
+                stack.callback(EmbeddedServer.start(data).stop)
+        store = Store.open(url)
+        stack.callback(store.close)
+        yield store
 
 
 def wait_until_folded(store: Store) -> None:

@@ -48,8 +48,11 @@ def up(
     archive: ArchiveOption = "",
     keep_minutes: KeepOption = KEPT_SECONDS / 60,
     log: LogOption = LogFormat.AUTO,
+    verify_every: Annotated[
+        float, typer.Option(min=0.0, help="Hours between verifications (docs/verify.md); 0: none.")
+    ] = 6.0,
 ) -> None:
-    """Run a site: server, settlement, collector, API, archive and clock. Opens what the site file names. Ctrl-C ends all, in order.
+    """Run a site: server, settlement, collector, API, archive, verification and clock. Opens what the site file names. Ctrl-C ends all, in order.
 
     Needs METERLINE_API_TOKEN, the token that API callers present.
     """
@@ -69,6 +72,8 @@ def up(
             if archiving:
                 kept = ("--keep-minutes", str(keep_minutes))
                 running.start_beside("archive", "archive", "--data", str(data), *archiving, *kept)
+            if verify_every:
+                running.start_beside("verify", "verify", "--data", str(data), "--every", str(verify_every))
             say(f"running; API at http://127.0.0.1:{port}, logs in {data / 'logs'}; Ctrl-C ends it")
             while True:
                 running.watch()

@@ -45,6 +45,11 @@ class Packed(MutableMapping[K, R], Generic[K, R]):
     def __len__(self) -> int:
         return len(self._records)
 
+    def packed(self, key: K) -> bytes:
+        """A record's MessagePack, as it is kept."""
+        record = self._records[key]
+        return record if type(record) is bytes else msgspec.msgpack.encode(record)
+
     def rows(self) -> Iterator[tuple[int, K]]:
         """The row and the key of each record."""
         decode = msgspec.msgpack.Decoder(_Numbered).decode

@@ -323,3 +323,17 @@ class Refusal(StrEnum):
     ALREADY_EXPIRED = "already_expired"
     DECISION_NOT_POSSIBLE = "decision_not_possible"
     CORRECTION_TOO_LARGE = "correction_too_large"
+
+
+class Check(StrEnum):
+    """What a verification holds against what (docs/verify.md)."""
+
+    LOG = "log"
+    CHAIN = "chain"
+    TRIAL_BALANCE = "trial_balance"
+    LEDGER = "ledger"
+    ENERGY = "energy"
+    ORDERS = "orders"
+    STATE = "state"
+    EFFECTS = "effects"
+    AUDIT = "audit"

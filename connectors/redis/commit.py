@@ -7,10 +7,12 @@ even the streams refuse it a second time, and they are written first. Published 
 
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from connectors.redis.formats import alarm_message, key_bytes, pack
 from connectors.redis.keys import ALARM_CHANNEL, key, ledger_key
@@ -110,27 +112,33 @@ def runs(changes: RowChanges) -> Iterator[tuple[int, bytes]]:
 
 
 def _write_effects(commit: Commit, effects: Effects, accounts: dict[str, AccountRecord]) -> None:
-    shard, entry = commit.shard, entry_text(effects.entry)
+    entry = entry_text(effects.entry)
+    for name, fields in stream_entries(effects):
+        kept = ("MAXLEN", "~", OUTCOMES_KEPT) if name == "outcomes" else ()
+        commit.write("XADD", key(name, commit.shard), *kept, entry, *chain.from_iterable(fields.items()))
     if effects.postings is not None:
-        postings = effects.postings.tobytes()
-        commit.write("XADD", key("postings", shard), entry, "v", "1", "b", postings, "c", effects.chain)
-        _write_ledgers(commit, effects, postings)
-    for name, rows in (("usage", effects.usage), ("quarantined", effects.quarantined)):
-        if rows is not None:
-            commit.write("XADD", key(name, shard), entry, "v", "1", "b", rows.tobytes())
-    records = {"refused": effects.refused, "alarms": effects.alarms, "commands": effects.commands}
-    for name, values in records.items():
-        if values:
-            commit.write("XADD", key(name, shard), entry, "v", "1", "b", pack(values))
-    if effects.outcomes:
-        packed = pack(effects.outcomes)
-        commit.write("XADD", key("outcomes", shard), "MAXLEN", "~", OUTCOMES_KEPT, entry, "v", "1", "b", packed)
+        _write_ledgers(commit, effects.postings)
     for alarm in effects.alarms:
         commit.publish(ALARM_CHANNEL, _json.encode(alarm_message(alarm, accounts.get(alarm.account))))
 
 
-def _write_ledgers(commit: Commit, effects: Effects, packed: bytes) -> None:
-    assert effects.postings is not None
-    size = POSTING.itemsize
-    for number, account in enumerate(effects.postings["account"].tolist()):
+def stream_entries(effects: Effects) -> Iterator[tuple[str, dict[bytes, bytes]]]:
+    """What one log entry's effects are in the streams (`keys.STREAMS`): the stream's name, and the fields of an entry."""
+    if effects.postings is not None:
+        yield "postings", _body(effects.postings.tobytes()) | {b"c": effects.chain}
+    for name, rows in (("usage", effects.usage), ("quarantined", effects.quarantined)):
+        if rows is not None:
+            yield name, _body(rows.tobytes())
+    for name in ("refused", "alarms", "commands", "outcomes"):
+        if values := getattr(effects, name):
+            yield name, _body(pack(values))
+
+
+def _body(body: bytes) -> dict[bytes, bytes]:
+    return {b"v": b"1", b"b": body}
+
+
+def _write_ledgers(commit: Commit, postings: NDArray[np.void]) -> None:
+    packed, size = postings.tobytes(), POSTING.itemsize
+    for number, account in enumerate(postings["account"].tolist()):
         commit.write("RPUSH", ledger_key(commit.shard, account), packed[number * size : (number + 1) * size])

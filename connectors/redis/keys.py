@@ -4,6 +4,8 @@ ALARM_CHANNEL = "alarms"
 SITE = "meterline"
 """Hash of what is fixed when a store is made: `shards`, `format`."""
 STORE_FORMAT = "2"
+VERDICT = "verdict"
+"""What the last verification came to (`domain.verdict.Verdict`)."""
 
 STREAMS = ("postings", "usage", "quarantined", "refused", "alarms", "commands", "outcomes")
 

@@ -20,7 +20,7 @@ import redis.asyncio
 from connectors.cancellation import heed_cancellation
 from connectors.redis.errors import StoreError, StoreMismatch, StoreUnreachable
 from connectors.redis.formats import encode_fact
-from connectors.redis.keys import SITE, key, ledger_key, order_key
+from connectors.redis.keys import SITE, VERDICT, key, ledger_key, order_key
 from connectors.redis.nodes import Nodes, connected_live, is_cluster
 from connectors.redis.store import check_site, connection_options, translated, understood
 from domain.effects import POSTING, Alarm, Command, Outcome
@@ -41,6 +41,7 @@ from domain.state import (
     TariffRecord,
     rows_of,
 )
+from domain.verdict import Verdict
 from domain.words import Commodity
 
 ORDER_CLAIM_SECONDS = 92 * 86_400
@@ -379,6 +380,12 @@ class LiveStore:
             commands=commands,
             cases=cases,
         )
+
+    async def verdict(self) -> Verdict | None:
+        """What the last verification came to; None before the first."""
+        with self._answered():
+            packed = await self._nodes.of(VERDICT).get(VERDICT)
+        return msgspec.msgpack.decode(packed, type=Verdict) if packed else None
 
     async def lags_ms(self) -> list[int]:
         """How long the oldest entry that is not yet folded has waited, for each shard, in ms of the server's time; 0: none waits."""

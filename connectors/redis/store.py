@@ -17,13 +17,14 @@ from redis.retry import Retry
 
 from connectors.redis.commit import SCRIPT, Commit
 from connectors.redis.errors import MovedOn, StoreError, StoreMismatch, StoreRefused, StoreUnreachable
-from connectors.redis.formats import FormatError, decode_fact, encode_fact, key_value
-from connectors.redis.keys import SITE, STORE_FORMAT, key
+from connectors.redis.formats import FormatError, decode_fact, encode_fact, key_value, pack
+from connectors.redis.keys import SITE, STORE_FORMAT, VERDICT, key, ledger_key
 from connectors.redis.nodes import Nodes, connected
 from domain.facts import Fact
 from domain.ids import LOG_START, EntryId, entry_id, entry_text
 from domain.records import Packed
 from domain.state import PAGES, RECORDS, ROWS, ShardHeader, StoredShard, rows_of
+from domain.verdict import Verdict
 
 ANSWER_SECONDS = 30.0
 _SENT_AS_THEY_ARE_BYTES = 16_384
@@ -175,6 +176,11 @@ class Store:
         with translated():
             return entry_id((cast("bytes | None", self._at(shard).get(key("position", shard))) or b"0-0").decode())
 
+    def header(self, shard: int) -> ShardHeader:
+        """What a shard's state holds once. Raises msgspec.MsgspecError if it is damaged."""
+        with translated():
+            return _header(cast("bytes | None", self._at(shard).get(key("header", shard))))
+
     def server_cpu_seconds(self) -> float:
         """CPU time that the servers have used since they started."""
         with translated():
@@ -211,7 +217,7 @@ class Store:
         return StoredShard(
             shard=shard,
             position=entry_id((position or b"0-0").decode()),
-            header=msgspec.msgpack.decode(header, type=ShardHeader) if header else ShardHeader(),
+            header=_header(header),
             rows=rows,
             records=records,
         )
@@ -252,6 +258,25 @@ class Store:
             found = cast("list[Any]", self._at(shard).xrange(key(name, shard), "(" + entry_text(after), "+", count))
         return [(entry_id(entry.decode()), fields) for entry, fields in found]
 
+    def ledgers(self, shard: int, rows: Iterable[int]) -> list[bytes]:
+        """The packed postings that are kept of some accounts, by their rows, each oldest first."""
+        with translated():
+            pipe = self._at(shard).pipeline(transaction=False)
+            for row in rows:
+                pipe.lrange(ledger_key(shard, row), 0, -1)
+            return [b"".join(found) for found in pipe.execute()]
+
+    def is_cut(self, name: str, shard: int) -> bool:
+        """Whether the beginning of a stream has been trimmed, because an archive has it."""
+        with translated():
+            claimed = self._at(shard).hget(key("archived", shard), name)
+        return bool(claimed) and is_trimmed(self._at(shard), key(name, shard))
+
+    def keep_verdict(self, verdict: Verdict) -> None:
+        """Keep what the last verification came to, for gauges."""
+        with translated():
+            self._nodes.of(VERDICT).set(VERDICT, pack(verdict))
+
 
 def close(nodes: Nodes[Any]) -> None:
     """Close every connection to them."""
@@ -278,6 +303,10 @@ def _shards_of(client: Any, shards: int | None) -> int:
     if shards not in {None, found}:
         raise StoreMismatch(f"the store has {found} shards, not {shards}: the number is fixed when a store is made")
     return found
+
+
+def _header(packed: bytes | None) -> ShardHeader:
+    return msgspec.msgpack.decode(packed, type=ShardHeader) if packed else ShardHeader()
 
 
 def _fact(shard: int, entry: bytes, fields: dict[bytes, bytes]) -> Fact:

@@ -17,7 +17,7 @@ def compare(audit: Book, stored: StoredShard, postings: NDArray[np.void] | None 
     if audit.position != stored.position:
         return [f"the audit stands at {audit.position}, the store at {stored.position}: they cannot be compared"]
     found = [*_balances_wrong(audit, stored), *_totals_wrong(audit, stored), *_outcomes_wrong(audit, stored)]
-    return found if postings is None else [*found, *_ledger_wrong(stored, postings)]
+    return found if postings is None else [*found, *ledger_wrong(stored, postings)]
 
 
 def _balances_wrong(audit: Book, stored: StoredShard) -> list[str]:
@@ -55,25 +55,23 @@ def _outcomes_wrong(audit: Book, stored: StoredShard) -> list[str]:
     ]
 
 
-def _ledger_wrong(stored: StoredShard, postings: NDArray[np.void]) -> list[str]:
-    """Σ postings of an account less what its meters have not yet posted is its balance."""
+def ledger_wrong(stored: StoredShard, postings: NDArray[np.void]) -> list[str]:
+    """Σ postings of an account less what its meters have not yet posted is its balance: a sentence for each where it is not."""
     names = {record.row: name for name, record in stored.records["account_records"].items()}
-    ledger = dict.fromkeys(names.values(), 0)
-    for row in postings:
-        ledger[names[int(row["account"])]] += _gained(row) * PICOS_PER_MICRO
+    ledger, found = dict.fromkeys(names.values(), 0), []
+    columns = ("sequence", "account", "debit", "credit", "amount")
+    for sequence, row, debit, credit, amount in zip(*(postings[each].tolist() for each in columns), strict=True):
+        if row not in names or Ledger.CUSTOMER not in {debit, credit}:
+            found.append(f"posting {sequence} is of no account: row {row}, ledger accounts {debit} and {credit}")
+        else:
+            ledger[names[row]] += (amount if credit == Ledger.CUSTOMER else -amount) * PICOS_PER_MICRO
     for meter, terms in zip(stored.rows["meters"], stored.rows["meter_terms"], strict=True):
         unposted = int(meter["day_cost"]) * PICOS_PER_MICRO + int(meter["day_picos"])
         unposted -= int(meter["day_free"]) * PICOS_PER_MICRO + int(meter["day_free_picos"])
         ledger[names[int(terms["account"])]] -= unposted
     balances = _balances(stored)
-    return [
+    return found + [
         f"account {name} holds {balances[name]} picos, its ledger {picos}"
         for name, picos in ledger.items()
         if picos != balances[name]
     ]
-
-
-def _gained(row: np.void) -> int:
-    """Micros that a posting adds to its customer's account."""
-    assert Ledger.CUSTOMER in {int(row["debit"]), int(row["credit"])}
-    return int(row["amount"]) if int(row["credit"]) == Ledger.CUSTOMER else -int(row["amount"])

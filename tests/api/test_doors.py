@@ -11,6 +11,8 @@ from api.security import WeakSecretError, check_secret
 from api.settings import ApiSettings
 from connectors.redis.keys import key
 from domain.facts import Ticked
+from domain.verdict import Verdict
+from domain.words import Check
 
 CLOSED = [
     "/accounts",
@@ -236,7 +238,7 @@ def test_metrics_say_how_far_the_archive_is(app, site):
         site.append(1, Ticked(at=1))
         before = await client.get("/metrics")
         last = site.last(0)
-        site._redis.hset(key("archived", 0), "log", f"{last[0]}-{last[1]}")
+        site._at(0).hset(key("archived", 0), "log", f"{last[0]}-{last[1]}")
         app.state.measures.business._refreshed = -CACHE_SECONDS
         return before.text, (await client.get("/metrics")).text
 
@@ -245,6 +247,21 @@ def test_metrics_say_how_far_the_archive_is(app, site):
     assert "meterline_archive_lag_seconds{" not in before
     assert 'meterline_archive_lag_seconds{shard="00"} 0.0' in after
     assert re.search(r'meterline_archive_lag_seconds\{shard="01"\} (?!0\.0$)', after, re.MULTILINE)
+
+
+def test_metrics_say_what_the_last_verification_found(app, site, store_url):
+    """A difference is a gauge that is not 0, a check that could not be made is told, and before the first there is neither."""
+    before = together(app, lambda client: client.get("/metrics")).text
+    site.keep_verdict(Verdict(at=1_790_000_000_000, took_ms=5, differences={Check.CHAIN: 0, Check.STATE: 3}))
+    fresh = create_app(ApiSettings(redis_url=store_url, token=TOKEN, clock=lambda: 0))
+    text = together(fresh, lambda client: client.get("/metrics")).text
+
+    assert 'meterline_differences{check="' not in before
+    assert 'meterline_differences{check="chain"} 0.0' in text
+    assert 'meterline_differences{check="state"} 3.0' in text
+    assert 'meterline_unchecked{check="audit"} 1.0' in text
+    assert 'meterline_unchecked{check="state"} 0.0' in text
+    assert "meterline_verified_time_seconds 1.79e+09" in text
 
 
 def test_problems_have_one_shape(ask, site):

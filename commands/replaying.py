@@ -1,0 +1,70 @@
+"""A shard built again from its log, in memory: to a time, or to where the store stands."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from commands.verifying import Entries, Heard, log_to
+from connectors.redis.store import Store
+from domain.facts import Fact, ReadingBlock
+from domain.ids import EntryId
+from domain.words import AccountState, Level
+from flows.machine import fold
+from flows.state import ShardState
+
+
+@dataclass(frozen=True, slots=True)
+class AccountThen:
+    """An account as a replay has it: money in micros, registers by meter in Wh or litres before ratio (-1: not read yet)."""
+
+    account: str
+    currency: str
+    balance: int
+    level: Level
+    state: AccountState
+    registers: dict[int, int]
+
+
+def replayed(store: Store, shard: int, position: EntryId, until_ms: int | None, heard: Heard) -> ShardState:
+    """A shard's state, folded from its log into memory, up to a position, and before the first fact that says a later time than `until_ms`.
+
+    Raises FormatError for what this release cannot read, and StoreError.
+    """
+    state = ShardState(shard)
+    for entries in log_to(store, shard, position):
+        taken = list(_before(entries, until_ms))
+        state, _ = fold(state, taken)
+        heard(entries)
+        if len(taken) < len(entries):
+            break
+    return state
+
+
+def _before(entries: Entries, until_ms: int | None) -> Iterator[tuple[EntryId, Fact]]:
+    """What was in the log when its clock passed a time. Readings have times of their own and say nothing of the clock."""
+    for entry, fact in entries:
+        if until_ms is not None and not isinstance(fact, ReadingBlock) and _at(fact) > until_ms:
+            return
+        yield entry, fact
+
+
+def _at(fact: Fact) -> int:
+    at: int = fact.at  # type: ignore[union-attr]  # every record has one
+    return at
+
+
+def account_then(state: ShardState, account: str) -> AccountThen | None:
+    """An account of a shard; None if it was not there yet."""
+    record = state.account_records.get(account)
+    if record is None:
+        return None
+    row = state.accounts.rows[record.row]
+    rows = {meter: state.meter_records[meter].row for meter in record.meters}
+    meters = state.meters.rows
+    return AccountThen(
+        account=account,
+        currency=record.currency,
+        balance=int(row.balance),
+        level=Level(int(row.level)),
+        state=AccountState(int(row.state)),
+        registers={meter: int(meters[at].register) if meters[at].time >= 0 else -1 for meter, at in rows.items()},
+    )

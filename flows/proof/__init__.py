@@ -1,0 +1,1 @@
+"""Proof: a store held against its own log and its own arithmetic. Finds; repairs nothing."""
