@@ -11,6 +11,7 @@ COMMANDS = {
     "up": "commands.up",
     "collect": "commands.collect",
     "settle": "commands.settle",
+    "count": "commands.count",
     "serve": "commands.serve",
     "simulate": "commands.simulate",
     "import": "commands.import_",

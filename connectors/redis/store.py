@@ -5,7 +5,7 @@ raises `StoreUnreachable` may have happened, and is never repeated here: orders 
 by the machine, so the caller may repeat it. redis-py's own retries are off for the same reason.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -17,12 +17,12 @@ from redis.retry import Retry
 
 from connectors.redis.commit import SCRIPT, Commit
 from connectors.redis.errors import MovedOn, StoreError, StoreMismatch, StoreRefused, StoreUnreachable
-from connectors.redis.formats import FormatError, decode_fact, encode_fact, key_value
+from connectors.redis.formats import FormatError, decode_fact, encode_fact, key_bytes, key_value
 from connectors.redis.keys import SITE, STORE_FORMAT, key
 from domain.facts import Fact
 from domain.ids import LOG_START, EntryId, entry_id, entry_text
 from domain.records import Packed
-from domain.state import PAGES, RECORDS, ROWS, ShardHeader, StoredShard, rows_of
+from domain.state import PAGES, RECORDS, ROWS, Rows, ShardHeader, StoredShard, rows_of
 
 ANSWER_SECONDS = 30.0
 _SENT_AS_THEY_ARE_BYTES = 16_384
@@ -173,10 +173,51 @@ class Store:
         return StoredShard(
             shard=shard,
             position=entry_id((position or b"0-0").decode()),
-            header=msgspec.msgpack.decode(header, type=ShardHeader) if header else ShardHeader(),
+            header=_header(header),
             rows=rows,
             records=records,
         )
+
+    def headers(self) -> list[ShardHeader]:
+        """The committed header of every shard."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard in range(self.shards):
+                pipe.get(key("header", shard))
+            found = pipe.execute()
+        return [_header(packed) for packed in found]
+
+    def records(self, name: str) -> list[Packed[Any, Any]]:
+        """All committed records of a kind (`domain.state.RECORDS`), for every shard."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard in range(self.shards):
+                pipe.hgetall(key(name, shard))
+            found = pipe.execute()
+        return [_records(name, fields) for fields in found]
+
+    def records_of(self, name: str, keys: Sequence[Any]) -> list[list[Any]]:
+        """The committed records of these keys, for every shard those that it has."""
+        fields = [key_bytes(each) for each in keys]
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard in range(self.shards):
+                pipe.hmget(key(name, shard), fields)
+            found = pipe.execute()
+        decode = msgspec.msgpack.Decoder(RECORDS[name][1]).decode
+        return [[decode(packed) for packed in shard if packed is not None] for shard in found]
+
+    def rows(self, name: str, shard: int, numbers: Sequence[int]) -> Rows:
+        """The committed rows of a kind (`domain.state.ROWS`) by these numbers, as they were at one instant."""
+        pages = {page: part.stop - part.start for page, (of, part) in PAGES.items() if of == name}
+        with translated():
+            pipe = self._redis.pipeline(transaction=True)
+            for page, size in pages.items():
+                for number in numbers:
+                    pipe.getrange(key(page, shard), number * size, (number + 1) * size - 1)
+            found = pipe.execute()
+        count = len(numbers)
+        return rows_of(name, {page: b"".join(found[at * count : (at + 1) * count]) for at, page in enumerate(pages)})
 
     def commit(self, commit: Commit) -> None:
         """Apply a batch, or raise MovedOn and change nothing."""
@@ -236,6 +277,10 @@ def _fact(shard: int, entry: bytes, fields: dict[bytes, bytes]) -> Fact:
         return decode_fact(fields)
     except FormatError as error:
         raise FormatError(f"{key('log', shard)} at {entry.decode()}: {error}") from error
+
+
+def _header(packed: bytes | None) -> ShardHeader:
+    return msgspec.msgpack.decode(packed, type=ShardHeader) if packed else ShardHeader()
 
 
 def _records(name: str, found: dict[bytes, bytes]) -> Packed[Any, Any]:
