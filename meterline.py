@@ -16,6 +16,7 @@ COMMANDS = {
     "collect": "commands.collect",
     "settle": "commands.settle",
     "archive": "commands.archive",
+    "count": "commands.count",
     "serve": "commands.serve",
     "simulate": "commands.simulate",
     "import": "commands.import_",

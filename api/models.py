@@ -319,6 +319,24 @@ class CaseRead(Read):
     usage: Quantity
 
 
+class ComparisonRead(Read):
+    """What a main meter used in a time, what its sub-meters counted of it, and what was lost in between."""
+
+    begins: Time
+    ends: Time
+    used: Quantity
+    counted: Quantity
+    lost: Quantity
+
+
+class MainMeterRead(Read):
+    """What hangs behind a main meter. `waits_for`: meters without which its days cannot be compared."""
+
+    subs: list[str]
+    last: ComparisonRead | None
+    waits_for: list[str]
+
+
 class MeterRead(Read):
     """A meter as committed."""
 
@@ -342,6 +360,7 @@ class MeterRead(Read):
     day: DayRead | None
     command: CommandRead | None
     quarantine: list[CaseRead]
+    main_meter: MainMeterRead | None
 
 
 class OutcomeRead(Read):

@@ -11,7 +11,9 @@ from api.models import (
     AccountSummary,
     CaseRead,
     CommandRead,
+    ComparisonRead,
     DayRead,
+    MainMeterRead,
     MeterRead,
     PlaceRead,
     PostingRead,
@@ -23,7 +25,7 @@ from api.models import (
 from connectors.redis.formats import iso
 from connectors.redis.live import AccountView, MeterView
 from domain.ids import meter_text
-from domain.state import MeterRecord, OpenCommand, QuarantineCase
+from domain.state import Comparison, MainMeter, MeterRecord, OpenCommand, QuarantineCase
 from domain.supply_text import Standing, Text, must_clear, why
 from domain.units import MINUTE_MS, money_text, quantity_text
 from domain.words import Commodity, Ledger, Level, Reason, Status, Supply
@@ -110,6 +112,25 @@ def meter_read(view: MeterView, tariff_document: str | None) -> MeterRead:
         day=_day(record, row),
         command=_command(view.command) if view.command else None,
         quarantine=[_case(case) for case in view.cases],
+        main_meter=_main_meter(view.main) if view.main else None,
+    )
+
+
+def _main_meter(main: MainMeter) -> MainMeterRead:
+    return MainMeterRead(
+        subs=[meter_text(number) for number in main.subs],
+        last=_comparison(main.last) if main.last else None,
+        waits_for=[meter_text(number) for number in main.waits_for],
+    )
+
+
+def _comparison(last: Comparison) -> ComparisonRead:
+    return ComparisonRead(
+        begins=iso(last.begins),
+        ends=iso(last.ends),
+        used=quantity_text(last.used),
+        counted=quantity_text(last.counted),
+        lost=quantity_text(last.used - last.counted),
     )
 
 

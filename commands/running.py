@@ -14,7 +14,15 @@ from ulid import ULID
 from commands.logs import format_of_files, logger_to
 from commands.site_fees import fees_of, has_fees
 from connectors.clock import EventClock
-from connectors.files.site import Site, account_facts, meter_facts, meter_term_facts, policy_facts, site_fact
+from connectors.files.site import (
+    Site,
+    account_facts,
+    main_meter_facts,
+    meter_facts,
+    meter_term_facts,
+    policy_facts,
+    site_fact,
+)
 from connectors.processes import Child, Pauses, held, meterline_command
 from connectors.redis.errors import StoreError
 from connectors.redis.server import EmbeddedServer
@@ -118,6 +126,7 @@ class Running:
         self._open_site(at, more_facts(at))
         clock = ("--clock", self.clock.to_text())
         self._start("collect", "collect", str(self._site_file), "--data", str(self.data), *clock)
+        self._start("count", "count", "--data", str(self.data))
         self._start(
             "serve",
             "serve",
@@ -155,7 +164,8 @@ class Running:
                 facts.append((shard, published))
         accounts = [(fact.account, fact) for fact in account_facts(self.site, at)]
         meters = [(fact.account, fact) for fact in meter_facts(self.site, at)]
-        told: list[tuple[str, Fact]] = [*accounts, *self._fees(at), *more, *meters, *meter_term_facts(self.site, at)]
+        terms = [*meter_term_facts(self.site, at), *main_meter_facts(self.site, at)]
+        told: list[tuple[str, Fact]] = [*accounts, *self._fees(at), *more, *meters, *terms]
         facts += [(shard_of(account, self.store.shards), fact) for account, fact in told]
         waiting = [(shard, self.store.append(shard, fact)) for shard, fact in facts]
         self.wait_until_settled()

@@ -427,11 +427,28 @@ class StandingAlarm(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class DayEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """A local midnight `at`, ms UTC. `entry`: the ms of the log's entry by which the shard has learnt of it."""
+
+    at: int
+    entry: int
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What a main meter used from `begins` until `ends` (ms UTC), and what its sub-meters counted of it, Wh or litres."""
+
+    begins: int
+    ends: int
+    used: int
+    counted: int
+
+
 class MainMeter(msgspec.Struct, frozen=True, kw_only=True):
     """A main meter and its sub-meters, ascending; limits as in `facts.MainMeterSet`.
 
-    `day`: its local day, -1 before the first tick. `totals`: of the main meter and then of each sub-meter, in Wh or litres, when the days
-    that are to be judged began; empty before the first whole day. `reason` is that of the alarm that is `raised`.
+    `day`: its local day, -1 before the first tick. `begins`: from where on usage is to be compared; None before the first whole day.
+    `ends`: the last midnight; `asked`: what was used until then has not been counted yet. `waits_for`: meters for which it could not be.
+    `last`: what was compared last. `reason` is that of the alarm that is `raised`.
     """
 
     meter: int
@@ -439,7 +456,11 @@ class MainMeter(msgspec.Struct, frozen=True, kw_only=True):
     loss_max_permille: int
     loss_min: int
     day: int = -1
-    totals: tuple[int, ...] = ()
+    begins: DayEnd | None = None
+    ends: DayEnd | None = None
+    asked: bool = False
+    waits_for: tuple[int, ...] = ()
+    last: Comparison | None = None
     raised: bool = False
     reason: str = ""
 

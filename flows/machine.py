@@ -45,6 +45,7 @@ from domain.facts import (
     RefundOrdered,
     ReversalOrdered,
     SiteSet,
+    SubMetersCounted,
     TariffAssigned,
     TariffPublished,
     Ticked,
@@ -54,7 +55,7 @@ from flows.alarms import repeat_alarm
 from flows.clocks import watch_clocks
 from flows.items import charge_due
 from flows.ledger import append_postings, seal
-from flows.main_meters import compare_mains
+from flows.main_meters import compare_main, end_days
 from flows.orders.accounts import activate_account, open_account, update_account
 from flows.orders.allowances import set_allowance
 from flows.orders.answers import decide_order, prune_outcomes
@@ -96,7 +97,7 @@ from flows.state import ShardState
 from flows.supply import commands, load
 from flows.wallet import announce_level
 from flows.watching import watch
-from tariffs.periods import minute_of_day
+from tariffs.periods import minute_of_day, zone_at
 
 
 def _column(values: NDArray[np.int64] | None) -> NDArray[np.int64]:
@@ -292,7 +293,7 @@ def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
     if now > 0 and (state.watches.count or len(state.main_meters)):
         today = _local_days(state, now)
         watch(state, now, today, _local_minutes(state, now), effects)
-        compare_mains(state, now, today, effects)
+        end_days(state, now, today, effects)
     commands.tick(state, now, effects)
     prune_outcomes(state, now)
 
@@ -308,10 +309,7 @@ def _local_days(state: ShardState, at: int) -> NDArray[np.int32]:
 
 def _local_minutes(state: ShardState, now: int) -> NDArray[np.int32]:
     """The local minute of the day of each plan's zone at `now`, ms UTC."""
-    zones = [
-        [stage for stage in plan if stage is plan[0] or stage.from_ms <= now][-1].tariff.zone for plan in state.plans
-    ]
-    return np.array([minute_of_day(now, zone_name) for zone_name in zones], np.int32)
+    return np.array([minute_of_day(now, zone_at(plan, now)) for plan in state.plans], np.int32)
 
 
 def _order_rule(rule: Callable[[ShardState, Any, Effects], Any]) -> Callable[[ShardState, Any, Effects], None]:
@@ -327,6 +325,7 @@ RULES: dict[type[Any], Callable[[ShardState, Any, Effects], None]] = {
     Ticked: tick,
     CommandReported: commands.report,
     ReadingRefused: hold_refused,
+    SubMetersCounted: compare_main,
     **{kind: _order_rule(rule) for kind, rule in ORDERS.items()},
 }
 

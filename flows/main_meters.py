@@ -1,7 +1,7 @@
 """Main meters: at the end of each local day, what went through one against what its sub-meters have counted.
 
-Registers are cumulative, so a day on whose end some meter has not been heard is judged together with the next one. A meter that counts in another
-shard cannot be a sub-meter.
+Sub-meters count in any shard, and a shard sees no other. So the machine only asks: a record says which days are to be counted. The second stage
+(`flows/counting.py`) adds up the closed usage of all shards and answers with a `SubMetersCounted`, which is compared here.
 """
 
 import msgspec
@@ -9,40 +9,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.effects import Alarm, Effects
-from domain.state import MainMeter
+from domain.facts import SubMetersCounted
+from domain.state import Comparison, DayEnd, MainMeter
 from domain.units import quantity_text
 from domain.words import UNITS, AlarmKind, AlarmState, Commodity
-from flows.readings.windows import LATENESS_MS
+from flows.items import at_midnight
 from flows.state import ShardState
+from tariffs.periods import zone_at
 
 
-def compare_mains(state: ShardState, now: int, today: NDArray[np.int32], effects: Effects) -> None:
-    """Judge every main meter whose day has ended by `now` (ms UTC). `today`: local day number of each plan's zone."""
+def end_days(state: ShardState, now: int, today: NDArray[np.int32], effects: Effects) -> None:
+    """Ask what was used, of every main meter whose day has ended by `now` (ms UTC). `today`: local day number of each plan's zone."""
     for number, main in state.main_meters.sorted():
-        day = int(today[state.meter_terms.rows[state.meter_records[number].row].plan])
-        if day > main.day:
-            state.main_meters.put(number, _next_day(state, main, day, now, effects))
+        plan = int(state.meter_terms.rows[state.meter_records[number].row].plan)
+        day = int(today[plan])
+        if main.day < 0:
+            state.main_meters.put(number, msgspec.structs.replace(main, day=day))
+        elif day > main.day:
+            midnight = DayEnd(at=at_midnight(day, zone_at(state.plans[plan], now)), entry=effects.entry[0])
+            state.main_meters.put(number, msgspec.structs.replace(main, day=day, ends=midnight, asked=True))
 
 
-def _next_day(state: ShardState, main: MainMeter, day: int, now: int, effects: Effects) -> MainMeter:
-    rows = [state.meters.rows[state.meter_records[number].row] for number in (main.meter, *main.subs)]
-    is_heard = all(int(row.time) >= now - LATENESS_MS for row in rows)
-    if main.day < 0 or not is_heard:
-        return msgspec.structs.replace(main, day=day)
-    totals = tuple(int(row.total) for row in rows)
-    if main.totals:
-        used, *parts = (after - before for before, after in zip(main.totals, totals, strict=True))
-        main = _judged(state, main, used, sum(parts), now, effects)
-    return msgspec.structs.replace(main, day=day, totals=totals)
+def compare_main(state: ShardState, fact: SubMetersCounted, effects: Effects) -> None:
+    """Judge what was counted, if it is what is asked for: an answer that comes again, or too late, changes nothing."""
+    main = state.main_meters.get(fact.meter)
+    if main is None or not main.asked or _asked_for(main) != (fact.subs, fact.begins, fact.ends):
+        return
+    main = msgspec.structs.replace(main, asked=False, waits_for=fact.waits_for)
+    if not fact.waits_for:
+        at = max(fact.at, state.header.now)
+        if not fact.subs_now:
+            end_main(state, main, at, effects)
+            return
+        if main.begins:
+            main = _judged(state, main, fact, at, effects)
+        main = msgspec.structs.replace(main, subs=fact.subs_now, begins=main.ends)
+    state.main_meters.put(fact.meter, main)
 
 
-def _judged(state: ShardState, main: MainMeter, used: int, counted: int, now: int, effects: Effects) -> MainMeter:
-    loss = used - counted
-    is_lost = loss > main.loss_min and loss * 1000 > used * main.loss_max_permille
-    reason = _reason(state, main, used, counted) if is_lost else main.reason
+def _asked_for(main: MainMeter) -> tuple[tuple[int, ...], int, int]:
+    return main.subs, main.begins.at if main.begins else 0, main.ends.at if main.ends else 0
+
+
+def _judged(state: ShardState, main: MainMeter, fact: SubMetersCounted, at: int, effects: Effects) -> MainMeter:
+    loss = fact.used - fact.counted
+    is_lost = loss > main.loss_min and loss * 1000 > fact.used * main.loss_max_permille
+    reason = _reason(state, main, fact.used, fact.counted) if is_lost else main.reason
     if is_lost != main.raised:
-        _say(state, main, AlarmState.RAISED if is_lost else AlarmState.CLEARED, reason, now, effects)
-    return msgspec.structs.replace(main, raised=is_lost, reason=reason if is_lost else "")
+        _say(state, main, AlarmState.RAISED if is_lost else AlarmState.CLEARED, reason, at, effects)
+    last = Comparison(begins=fact.begins, ends=fact.ends, used=fact.used, counted=fact.counted)
+    return msgspec.structs.replace(main, last=last, raised=is_lost, reason=reason if is_lost else "")
 
 
 def _reason(state: ShardState, main: MainMeter, used: int, counted: int) -> str:
@@ -67,23 +83,22 @@ def end_main(state: ShardState, main: MainMeter, at: int, effects: Effects) -> N
         _say(state, main, AlarmState.CLEARED, main.reason, at, effects)
 
 
-def change_meter(state: ShardState, gone: int, successor: int, at: int, effects: Effects) -> None:
-    """Put a meter's successor in its place wherever it is a main meter or a sub-meter, or leave it out (0). The comparison begins anew."""
-    for number, main in state.main_meters.sorted():
-        if gone not in {main.meter, *main.subs}:
-            continue
-        named = (each if each != gone else successor for each in (main.meter, *main.subs))
-        meter, *subs = named
-        subs = [each for each in subs if each]
-        if meter != number or not subs:
-            end_main(state, main, at, effects)  # An alarm is cleared under the number under which it was raised.
-        if meter and subs:
-            changed = MainMeter(
-                meter=meter,
-                subs=tuple(sorted(subs)),
-                loss_max_permille=main.loss_max_permille,
-                loss_min=main.loss_min,
-                raised=main.raised and meter == number,
-                reason=main.reason if meter == number else "",
-            )
-            state.main_meters.put(meter, changed)
+def name_subs(main: MainMeter, subs: tuple[int, ...]) -> MainMeter:
+    """The main meter with these sub-meters. Where they are others, the next whole day is the first that is compared."""
+    if subs == main.subs:
+        return main
+    return msgspec.structs.replace(main, subs=subs, begins=None, ends=None, asked=False, waits_for=())
+
+
+def succeed_main(state: ShardState, gone: int, successor: int, at: int, effects: Effects) -> None:
+    """Let a main meter's successor be compared in its place, or nothing (0). The comparison begins anew.
+
+    An alarm is cleared under the number under which it was raised. A sub-meter's successor is found by the second stage.
+    """
+    main = state.main_meters.get(gone)
+    if main is None:
+        return
+    end_main(state, main, at, effects)
+    if successor:
+        limits = msgspec.structs.replace(main, meter=successor, subs=(), raised=False, reason="", last=None)
+        state.main_meters.put(successor, name_subs(limits, main.subs))

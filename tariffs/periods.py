@@ -41,6 +41,11 @@ def minute_of_day(at_ms: int, zone_name: str) -> int:
     return at.hour * 60 + at.minute
 
 
+def zone_at(plan: Plan, at_ms: int) -> str:
+    """The zone of the tariff by which a plan prices at an instant in ms UTC; before its second stage, that of its first."""
+    return [stage for stage in plan if stage is plan[0] or stage.from_ms <= at_ms][-1].tariff.zone
+
+
 def restarts(plan: Plan) -> list[list[int]]:
     """For each stage and version of it: the earliest instant (ms UTC) at which a period that it counts in can begin.
 

@@ -10,7 +10,7 @@ from flows.machine import RULES
 
 ROOT = Path(__file__).parents[1]
 OURS = {"domain", "tariffs", "flows", "connectors", "api", "commands", "bench", "meterline"}
-WIRING = {"flows/settle.py", "flows/archive.py", "flows/notify.py"}
+WIRING = {"flows/settle.py", "flows/count.py", "flows/archive.py", "flows/notify.py"}
 """The dataflows: the only files of `flows` that may know the wires."""
 
 MAY_IMPORT = {

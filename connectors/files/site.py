@@ -12,7 +12,15 @@ from pathlib import Path
 from ulid import ULID
 
 from connectors.files.site_checks import Findings, SiteTariff
-from connectors.files.site_document import AccountPart, BusPart, MeterPart, SiteDocument, SitePart, alarm_terms
+from connectors.files.site_document import (
+    AccountPart,
+    BusPart,
+    MainMeterPart,
+    MeterPart,
+    SiteDocument,
+    SitePart,
+    alarm_terms,
+)
 from connectors.files.site_terms import AllowancePart, ItemPart, day_number
 from connectors.files.site_texts import thousandths
 from connectors.modbus.profile import Profile
@@ -25,6 +33,7 @@ from domain.facts import (
     ChargeItemSet,
     ControlTerms,
     ControlTermsSet,
+    MainMeterSet,
     MeterInstalled,
     MeterWatchSet,
     Place,
@@ -87,6 +96,7 @@ class Site:
     accounts: tuple[SiteAccount, ...]
     buses: tuple[SiteBus, ...]
     policies: tuple[tuple[str, AlarmTerms], ...] = ()
+    main_meters: tuple[MainMeterPart, ...] = ()
 
     @property
     def meters(self) -> tuple[SiteMeter, ...]:
@@ -126,6 +136,7 @@ def _site(document: SiteDocument, findings: Findings) -> Site:
         policies=tuple((part.name, alarm_terms(part.model_dump())) for part in document.policy),
         accounts=tuple(_account(part, document.site.name) for part in document.account),
         buses=tuple(_bus(part, findings.profiles, document.site) for part in document.bus),
+        main_meters=tuple(document.main_meter),
     )
 
 
@@ -237,6 +248,25 @@ def meter_term_facts(site: Site, at: int) -> list[tuple[str, MeterWatchSet | Con
             name = _fact_id(at, site.name, "control", name)
             facts.append((meter.account, ControlTermsSet(at=at, id=name, meter=number, terms=meter.control)))
     return facts
+
+
+def main_meter_facts(site: Site, at: int) -> list[tuple[str, MainMeterSet]]:
+    """Which meters hang behind which, as facts of the time `at`, each with the main meter's account."""
+    accounts = {meter.number: meter.account for meter in site.meters}
+    return [
+        (
+            accounts[meter_number(main.meter)],
+            MainMeterSet(
+                at=at,
+                id=_fact_id(at, site.name, "main_meter", main.meter),
+                meter=meter_number(main.meter),
+                subs=tuple(sorted(map(meter_number, main.subs))),
+                loss_max_permille=main.loss_max_permille,
+                loss_min=thousandths(main.loss_min),
+            ),
+        )
+        for main in site.main_meters
+    ]
 
 
 def item_facts(site: Site, at: int) -> list[ChargeItemSet]:

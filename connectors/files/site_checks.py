@@ -53,6 +53,7 @@ class Findings:
         self.buses = _rows(tables, "bus")
         self.meters = [row for path, bus in self.buses for row in _rows(bus, "meter", path)]
         self.tariff_rows = _rows(tables, "tariff")
+        self.main_meters = _rows(tables, "main_meter")
         self._folder, self._catalogue = folder, catalogue
         self.tariffs: dict[str, SiteTariff] = {}
         self.profiles: dict[str, Profile] = {}
@@ -69,6 +70,7 @@ class Findings:
             *self._buses(),
             *self._rounds(),
             *self._links(),
+            *self._main_meters(),
         ]
 
     def _tariffs(self) -> Iterator[Finding]:
@@ -191,6 +193,27 @@ class Findings:
             profile = self.profiles.get(row["profile"]) if isinstance(row.get("profile"), str) else None
             if profile is not None:
                 yield from _misfits(path, row, profile, tariff)
+
+    def _main_meters(self) -> Iterator[Finding]:
+        """A main meter and its sub-meters are meters of this file, and measure the same."""
+        profiles = {row["number"]: row.get("profile") for _, row in self.meters if isinstance(row.get("number"), str)}
+        yield from _repeated(self.main_meters, "meter", "each main meter once")
+        for path, row in self.main_meters:
+            meter, subs = row.get("meter"), row.get("subs")
+            listed = [each for each in subs if isinstance(each, str)] if isinstance(subs, list) else []
+            if meter in listed or len(set(listed)) < len(listed):
+                yield (*path, "subs"), repr(subs), "each sub-meter once, and none that is the main meter itself"
+            numbers = [("meter", meter)] * isinstance(meter, str) + [("subs", each) for each in listed]
+            for place, number in numbers:
+                if number not in profiles:
+                    yield (*path, place), repr(number), "the number of a [[bus.meter]]"
+            measured = {
+                self.profiles[name].commodity
+                for _, number in numbers
+                if (name := profiles.get(number)) in self.profiles and isinstance(name, str)
+            }
+            if len(measured) > 1:
+                yield (*path, "subs"), "electricity and water", "meters that measure the same as their main meter"
 
 
 def _disorders(terms: AlarmTerms) -> Iterator[tuple[str, str]]:

@@ -97,6 +97,15 @@ class BusPart(Part):
     meter: list[MeterPart] = Field(min_length=1)
 
 
+class MainMeterPart(Part):
+    """`[[main_meter]]`."""
+
+    meter: MeterText
+    subs: list[MeterText] = Field(max_length=1_000)
+    loss_max_permille: int = Field(default=50, ge=0, le=1_000)
+    loss_min: Quantity = "1.000"
+
+
 class SiteDocument(Part):
     """The whole file."""
 
@@ -105,6 +114,7 @@ class SiteDocument(Part):
     policy: list[PolicyPart] = Field(default=[], max_length=1_000)
     account: list[AccountPart] = Field(min_length=1)
     bus: list[BusPart] = Field(min_length=1)
+    main_meter: list[MainMeterPart] = Field(default=[], max_length=10_000)
 
 
 def alarm_terms(row: Mapping[str, Any]) -> AlarmTerms:

@@ -33,6 +33,7 @@ from domain.state import (
     Control,
     Forced,
     KeptOutcome,
+    MainMeter,
     MeterRecord,
     OpenCommand,
     QuarantineCase,
@@ -82,7 +83,7 @@ class AccountView:
 @dataclass(frozen=True, slots=True, eq=False)
 class MeterView:
     """A meter as committed: its record, its row (`domain.state.METER`), its account, its unverified command, what people and
-    terms want of its supply, and its quarantine cases.
+    terms want of its supply, its quarantine cases, and its sub-meters.
     """
 
     shard: int
@@ -93,6 +94,7 @@ class MeterView:
     forced: Forced | None
     control: Control | None
     cases: list[QuarantineCase]
+    main: MainMeter | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -289,6 +291,7 @@ class LiveStore:
             forced=await self._record("forced", shard, str(number)),
             control=await self._record("controls", shard, str(number)),
             cases=[case for case in (await self._records("cases", shard)).values() if case.meter == number],
+            main=await self._record("main_meters", shard, str(number)),
         )
 
     async def tariffs(self) -> dict[str, TariffRecord]:

@@ -5,7 +5,7 @@ raises `StoreUnreachable` may have happened, and is never repeated here: orders 
 by the machine, so the caller may repeat it. redis-py's own retries are off for the same reason.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -17,13 +17,13 @@ from redis.retry import Retry
 
 from connectors.redis.commit import SCRIPT, Commit
 from connectors.redis.errors import MovedOn, StoreError, StoreMismatch, StoreRefused, StoreUnreachable
-from connectors.redis.formats import FormatError, decode_fact, encode_fact, key_value, pack
+from connectors.redis.formats import FormatError, decode_fact, encode_fact, key_bytes, key_value, pack
 from connectors.redis.keys import SITE, STORE_FORMAT, VERDICT, key, ledger_key
 from connectors.redis.nodes import Nodes, connected
 from domain.facts import Fact
 from domain.ids import LOG_START, EntryId, entry_id, entry_text
 from domain.records import Packed
-from domain.state import PAGES, RECORDS, ROWS, ShardHeader, StoredShard, rows_of
+from domain.state import PAGES, RECORDS, ROWS, Rows, ShardHeader, StoredShard, rows_of
 from domain.verdict import Verdict
 
 ANSWER_SECONDS = 30.0
@@ -221,6 +221,61 @@ class Store:
             rows=rows,
             records=records,
         )
+
+    def _of_every_shard(self, ask: Callable[[Any, int], Any]) -> list[Any]:
+        """The answer to one question for each shard, in one round trip to each node."""
+        answers: list[Any] = [None] * self.shards
+        for client, shards in self._nodes.together(key("log", shard) for shard in range(self.shards)):
+            pipe = client.pipeline(transaction=False)
+            for shard in shards:
+                ask(pipe, shard)
+            for shard, answer in zip(shards, pipe.execute(), strict=True):
+                answers[shard] = answer
+        return answers
+
+    def keep_for(self, reader: str, stream: str, after: EntryId | None) -> None:
+        """Let no shard's stream be trimmed past `after` while this reader needs what follows; None: it needs nothing.
+
+        Holds until it is said anew, whether the reader lives or not (`connectors.redis.streams.Streams.trim`).
+        """
+        field = f"{stream} {reader}"
+        with translated():
+            if after is None:
+                self._of_every_shard(lambda pipe, shard: pipe.hdel(key("readers", shard), field))
+            else:
+                self._of_every_shard(lambda pipe, shard: pipe.hset(key("readers", shard), field, entry_text(after)))
+
+    def headers(self) -> list[ShardHeader]:
+        """The committed header of every shard."""
+        with translated():
+            found = self._of_every_shard(lambda pipe, shard: pipe.get(key("header", shard)))
+        return [_header(packed) for packed in found]
+
+    def records(self, name: str) -> list[Packed[Any, Any]]:
+        """All committed records of a kind (`domain.state.RECORDS`), for every shard."""
+        with translated():
+            found = self._of_every_shard(lambda pipe, shard: pipe.hgetall(key(name, shard)))
+        return [_records(name, fields) for fields in found]
+
+    def records_of(self, name: str, keys: Sequence[Any]) -> list[list[Any]]:
+        """The committed records of these keys, for every shard those that it has."""
+        fields = [key_bytes(each) for each in keys]
+        with translated():
+            found = self._of_every_shard(lambda pipe, shard: pipe.hmget(key(name, shard), fields))
+        decode = msgspec.msgpack.Decoder(RECORDS[name][1]).decode
+        return [[decode(packed) for packed in shard if packed is not None] for shard in found]
+
+    def rows(self, name: str, shard: int, numbers: Sequence[int]) -> Rows:
+        """The committed rows of a kind (`domain.state.ROWS`) by these numbers, as they were at one instant."""
+        pages = {page: part.stop - part.start for page, (of, part) in PAGES.items() if of == name}
+        with translated():
+            pipe = self._at(shard).pipeline(transaction=True)
+            for page, size in pages.items():
+                for number in numbers:
+                    pipe.getrange(key(page, shard), number * size, (number + 1) * size - 1)
+            found = pipe.execute()
+        count = len(numbers)
+        return rows_of(name, {page: b"".join(found[at * count : (at + 1) * count]) for at, page in enumerate(pages)})
 
     def commit(self, commit: Commit) -> None:
         """Apply a batch, or raise MovedOn and change nothing."""

@@ -34,7 +34,7 @@ from domain.facts.readings import Column, ReadingBlock, ReadingRefused
 from domain.facts.record import Record, Ticked
 from domain.facts.sites import SiteSet
 from domain.facts.tariffs import TariffAssigned, TariffPublished
-from domain.facts.watch import MainMeterSet, MeterWatchSet, WatchTerms
+from domain.facts.watch import MainMeterSet, MeterWatchSet, SubMetersCounted, WatchTerms
 
 RECORDS: tuple[type[Record], ...] = (
     Ticked,
@@ -59,6 +59,7 @@ RECORDS: tuple[type[Record], ...] = (
     ChargeItemEnded,
     MeterWatchSet,
     MainMeterSet,
+    SubMetersCounted,
     ControlOrdered,
     ControlTermsSet,
     ProtectionOrdered,
@@ -109,6 +110,7 @@ __all__ = [
     "ScheduledSupply",
     "SiteSet",
     "StepRange",
+    "SubMetersCounted",
     "TariffAssigned",
     "TariffPublished",
     "Ticked",

@@ -52,3 +52,22 @@ class MainMeterSet(Record, frozen=True, kw_only=True):
     loss_max_permille: int
     loss_min: int
     operator: str = ""
+
+
+class SubMetersCounted(Record, frozen=True, kw_only=True):
+    """The second stage has counted what a main meter and its sub-meters used from `begins` until `ends`, ms UTC, local midnights both.
+
+    `subs` are those that were asked for, `subs_now` those that they are at `ends`: a successor in the place of a meter that was replaced,
+    none in that of one that was taken down. `begins` 0: only whether the usage of every meter can be cut at `ends`. `used`, `counted`: Wh or
+    litres of the main meter and of its sub-meters. `waits_for`: meters whose usage cannot be cut there; then nothing was counted.
+    """
+
+    KIND: ClassVar[str] = "sub_meters_counted"
+    meter: int
+    subs: tuple[int, ...]
+    begins: int
+    ends: int
+    used: int = 0
+    counted: int = 0
+    subs_now: tuple[int, ...] = ()
+    waits_for: tuple[int, ...] = ()

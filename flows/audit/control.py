@@ -1,6 +1,7 @@
 """Orders that move no money: only their answers are followed."""
 
 from domain.facts import ControlOrdered, ControlTermsSet, LoadReleased, MainMeterSet, MeterWatchSet, ProtectionOrdered
+from domain.ids import METER_NUMBER_MAX
 from domain.words import Refusal, Supply
 from flows.audit.book import Book
 from flows.audit.terms import is_control_valid, is_watch_valid
@@ -32,11 +33,11 @@ class Control(Book):
         return None if is_watch_valid(fact.terms) else Refusal.TERMS_INVALID
 
     def _name_main(self, fact: MainMeterSet) -> Refusal | None:
-        named = [self._meters.get(number) for number in (fact.meter, *fact.subs)]
-        if not all(named):
+        if fact.meter not in self._meters:
             return Refusal.UNKNOWN_METER
-        if len({meter.installed.commodity for meter in named if meter}) != 1:
-            return Refusal.WRONG_COMMODITY
-        each_once = len({fact.meter, *fact.subs}) == len(named) <= 1_001
+        numbers = {fact.meter, *fact.subs}
+        each_once = len(numbers) == len(fact.subs) + 1 <= 1_001 and all(
+            0 < each <= METER_NUMBER_MAX for each in numbers
+        )
         limits = 0 <= fact.loss_max_permille <= 1_000 and 0 <= fact.loss_min <= 10**15
         return None if each_once and limits else Refusal.TERMS_INVALID

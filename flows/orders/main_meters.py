@@ -4,10 +4,10 @@ import msgspec
 
 from domain.effects import Effects
 from domain.facts import MainMeterSet
-from domain.ids import meter_text
+from domain.ids import METER_NUMBER_MAX
 from domain.state import MainMeter
 from domain.words import Refusal
-from flows.main_meters import end_main
+from flows.main_meters import end_main, name_subs
 from flows.orders.answers import Answer
 from flows.state import ShardState
 
@@ -16,16 +16,12 @@ LOSS_MIN_MAX = 10**15
 
 
 def set_main_meter(state: ShardState, fact: MainMeterSet, effects: Effects) -> Answer:
-    """Compare a meter with its sub-meters from the next local day on, or by other limits, or (no sub-meters) no more."""
-    numbers = (fact.meter, *fact.subs)
-    if missing := [number for number in dict.fromkeys(numbers) if state.installed(number) is None]:
-        listed = ", ".join(map(meter_text, missing))
-        return (
-            Refusal.UNKNOWN_METER,
-            f"expected meters that count in the same shard as the main meter; not there: {listed}",
-        )
-    if len({state.meter_records[number].commodity for number in numbers}) > 1:
-        return Refusal.WRONG_COMMODITY
+    """Compare a meter with its sub-meters from the next local day on, or by other limits, or (no sub-meters) no more.
+
+    Sub-meters count in any shard: whether there is one of each number is seen when they are counted.
+    """
+    if state.installed(fact.meter) is None:
+        return Refusal.UNKNOWN_METER
     if mistake := _mistake(fact):
         return Refusal.TERMS_INVALID, mistake
     before = state.main_meters.get(fact.meter)
@@ -34,17 +30,8 @@ def set_main_meter(state: ShardState, fact: MainMeterSet, effects: Effects) -> A
             end_main(state, before, max(fact.at, state.header.now), effects)
         return None
     main = before or MainMeter(meter=fact.meter, subs=(), loss_max_permille=0, loss_min=0)
-    subs = tuple(sorted(fact.subs))
-    state.main_meters.put(
-        fact.meter,
-        msgspec.structs.replace(
-            main,
-            subs=subs,
-            loss_max_permille=fact.loss_max_permille,
-            loss_min=fact.loss_min,
-            totals=main.totals if subs == main.subs else (),
-        ),
-    )
+    main = msgspec.structs.replace(main, loss_max_permille=fact.loss_max_permille, loss_min=fact.loss_min)
+    state.main_meters.put(fact.meter, name_subs(main, tuple(sorted(fact.subs))))
     return None
 
 
@@ -52,6 +39,7 @@ def _mistake(fact: MainMeterSet) -> str:
     rules = {
         f"at most {SUBS_MAX} sub-meters, each once": len(fact.subs) <= SUBS_MAX
         and len(set(fact.subs)) == len(fact.subs),
+        "meter numbers of 1 to 12 digits": all(0 < number <= METER_NUMBER_MAX for number in fact.subs),
         "a main meter that is none of its sub-meters": fact.meter not in fact.subs,
         "0 <= loss_max_permille <= 1000": 0 <= fact.loss_max_permille <= 1000,
         "0 <= loss_min <= 10^15": 0 <= fact.loss_min <= LOSS_MIN_MAX,

@@ -16,7 +16,7 @@ from domain.ids import meter_text
 from domain.state import Control, Forced, MeterRecord
 from domain.words import Metering, Refusal
 from flows.clocks import forget_clock
-from flows.main_meters import change_meter
+from flows.main_meters import succeed_main
 from flows.orders.answers import Answer, said
 from flows.orders.closing import close_days
 from flows.orders.control import enter_limits
@@ -135,7 +135,7 @@ def _take_down(
     enter_limits(state, row, None)
     forget_clock(state, number, effects)
     unwatch(state, row, time, effects)
-    change_meter(state, number, getattr(fact, "new_meter", 0), time, effects)
+    succeed_main(state, number, getattr(fact, "new_meter", 0), time, effects)
     gone = msgspec.structs.replace(record, removed_at=time, replaced_by=getattr(fact, "new_meter", 0))
     state.meter_records.put(number, gone)
     account = state.account_records[record.account]

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import get_args
 
 import msgspec
@@ -9,9 +10,17 @@ from ulid import ULID
 from api.models import ControlOrder, ReasonWord
 from connectors.redis.formats import alarm_message, iso
 from domain.effects import Alarm
-from domain.facts import ControlTerms, ControlTermsSet, ReadingBlock, RechargeOrdered
+from domain.facts import (
+    ControlTerms,
+    ControlTermsSet,
+    MainMeterSet,
+    ReadingBlock,
+    RechargeOrdered,
+    SubMetersCounted,
+    Ticked,
+)
 from domain.ids import LOG_START, shard_of
-from domain.units import HOUR_MS, MINUTE_MS
+from domain.units import DAY_MS, HOUR_MS, MINUTE_MS
 from domain.words import Reason
 
 
@@ -50,6 +59,34 @@ def test_an_account_sums_its_meters(site, ask):
     assert [meter["meter"] for meter in account["meters"]] == [str(METER), str(DRY_METER)]
     assert account["day"] == {"date": "2026-09-21", "electricity_kwh": "3.000", "water_m3": None, "cost": "1.851"}
     assert account["place"] == {"site": "Garden", "building": "1", "floor": "1", "room": "101"}
+
+
+def test_a_main_meter_shows_what_hangs_behind_it(site, ask):
+    """Who asks for a main meter sees its sub-meters, what was lost in the days that were compared last, and what the next ones wait for."""
+    shard, midnight = shard_of("A-101", site.shards), NOW + 6_400_000
+    subs = (DRY_METER,)
+    site.append(shard, MainMeterSet(at=NOW, id=new_id(), meter=METER, subs=subs, loss_max_permille=0, loss_min=0))
+    site.append(shard, Ticked(at=NOW))
+    midnights = [0, *(midnight + number * DAY_MS for number in range(3))]
+    for (begins, ends), waits in zip(pairwise(midnights), ((), (), subs), strict=True):
+        site.append(shard, Ticked(at=ends))
+        said = {"used": 9_000, "counted": 8_500, "subs_now": subs, "waits_for": waits}
+        site.append(shard, SubMetersCounted(at=ends, meter=METER, subs=subs, begins=begins, ends=ends, **said))
+    wait_until_settled(site)
+
+    main = ask("GET", f"/meters/{METER}").json()["main_meter"]
+
+    assert main == {
+        "subs": [str(DRY_METER)],
+        "last": {
+            "begins": iso(midnight),
+            "ends": iso(midnight + DAY_MS),
+            "used": "9.000",
+            "counted": "8.500",
+            "lost": "0.500",
+        },
+        "waits_for": [str(DRY_METER)],
+    }
 
 
 def test_a_suspicious_reading_is_shown_as_waiting(site, ask):

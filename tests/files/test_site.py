@@ -8,12 +8,21 @@ from connectors.files.site import (
     allowance_facts,
     item_facts,
     load_site,
+    main_meter_facts,
     meter_facts,
     meter_term_facts,
     parse_site,
     policy_facts,
 )
-from connectors.files.site_document import AccountPart, BusPart, MeterPart, PolicyPart, SitePart, TariffPart
+from connectors.files.site_document import (
+    AccountPart,
+    BusPart,
+    MainMeterPart,
+    MeterPart,
+    PolicyPart,
+    SitePart,
+    TariffPart,
+)
 from connectors.files.site_terms import AllowancePart, ControlPart, ItemPart, ScheduledPart, window
 from connectors.modbus.profile import builtin_profiles, load_profile
 from connectors.modbus.profile_document import Profile
@@ -61,6 +70,9 @@ tariff = "flat"
 """
 FEE = '\n[[account.item]]\nitem = "rent"\nkind = "rent"\namount = "9"\nperiod = "month"\nstarts = 2026-03-01\n'
 METER = SITE[SITE.index("[[bus.meter]]") :]
+SUB = METER.replace("000001", "000002").replace("unit = 1", "unit = 2")
+SUBS = 'subs = ["000000000002"]'
+HOUSE = f'[[main_meter]]\nmeter = "000000000001"\n{SUBS}\n'
 
 
 @pytest.fixture
@@ -209,6 +221,7 @@ def test_the_documented_profile_loads(folder):
                 ScheduledPart,
                 ItemPart,
                 AllowancePart,
+                MainMeterPart,
             ],
         ),
         ("profiles.md", [Profile]),
@@ -256,6 +269,16 @@ def test_policies_of_a_site_are_facts(folder):
     assert (policy.policy, policy.alarms) == ("shops", AlarmTerms(low=30_000_000))
     assert (account.policy, account.alarms) == ("shops", AlarmTerms())
     assert len({policy.id, account.id, later.id}) == 3
+
+
+def test_main_meters_of_a_site_are_facts(folder):
+    """Which meters hang behind which goes to the account of the main meter, with limits that a person would choose where the file says none."""
+    site = parse_site(SITE + SUB + HOUSE + 'loss_min = "0.5"\n', "site.toml", folder, {})
+
+    ((account, main),) = main_meter_facts(site, 1_000)
+
+    assert (account, main.meter, main.subs) == ("A-101", 1, (2,))
+    assert (main.loss_max_permille, main.loss_min) == (50, 500)
 
 
 def test_loading_twice_is_a_repeat(folder):
@@ -355,6 +378,10 @@ def test_all_mistakes_are_told_at_once(folder):
         ("unit = 1", 'unit = 1\nopening_register = "1.2345"', 'opening_register = "1.2345"', "at most 3 decimals"),
         ("unit = 1", 'unit = 1\nmodulus = 1000\nopening_register = "1"', 'opening_register = "1"', "less than 1.000"),
         ('currency = "CNY"', 'currency = "yuan"', 'currency = "yuan"', "three capital letters"),
+        (METER, METER + HOUSE.replace("02", "09"), 'subs = ["000000000009"]', "the number of a [[bus.meter]]"),
+        (METER, METER + HOUSE.replace("02", "01"), 'subs = ["000000000001"]', "none that is the main meter itself"),
+        (METER, METER + SUB + HOUSE + HOUSE, 'meter = "000000000001"', "each main meter once"),
+        (METER, METER + SUB + HOUSE + "loss_max_permille = 1001", "loss_max_permille = 1001", "less than or equal"),
     ],
 )
 def test_each_mistake_has_its_line(before, after, line, expected, folder):
@@ -363,6 +390,13 @@ def test_each_mistake_has_its_line(before, after, line, expected, folder):
 
     assert found == line
     assert expected in message
+
+
+def test_water_is_not_behind_electricity(folder):
+    """Litres are not taken from Wh: a sub-meter measures the same as its main meter."""
+    told = mistakes(SITE + SUB.replace("acrel-ddsy1352", "xintai-water") + HOUSE, folder)
+
+    assert any(line == SUBS and "measure the same as their main meter" in message for line, _, message in told)
 
 
 def test_two_masters_on_one_line_are_a_mistake(folder):

@@ -8,8 +8,10 @@ import json
 import random
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -52,6 +54,7 @@ from domain.facts import (
     ScheduledSupply,
     SiteSet,
     StepRange,
+    SubMetersCounted,
     TariffAssigned,
     TariffPublished,
     Ticked,
@@ -173,6 +176,7 @@ class Street:
         self.registers: dict[int, int] = {}
         self.last: dict[int, tuple[int, int, int]] = {}
         self.doubted: list[tuple[int, str]] = []
+        self.counted: dict[int, tuple[tuple[int, ...], list[int]]] = {}
 
     def _id(self) -> str:
         self.number += 1
@@ -395,6 +399,7 @@ class Street:
             self._item,
             self._watch,
             self._main_meter,
+            self._counted,
             self._allowance,
             self._control_terms,
             self._control_terms,
@@ -495,11 +500,26 @@ class Street:
         choice = self.random
         numbers = [*self.meters, 99] if choice.random() < 0.1 else [*self.meters]
         meter, *subs = choice.sample(numbers, choice.randint(1, len(numbers)))
+        self.counted[meter] = tuple(sorted(subs)), [0]
         return self._kept(
             MainMeterSet(
                 at=self.now, id=self._id(), meter=meter, subs=choice.choice([tuple(subs), tuple(subs), (meter,)]),
                 loss_max_permille=choice.choice([0, 100, 1_001]), loss_min=choice.choice([0, 0, 500, -1]),
             )
+        )  # fmt: skip
+
+    def _counted(self) -> Fact:
+        """What the second stage says of the last midnight; now and then again, or of a meter that was not heard."""
+        choice = self.random
+        meter = choice.choice([*self.counted, 99])
+        subs, midnights = self.counted.get(meter, ((1,), [0]))
+        today = datetime.fromtimestamp(self.now // 1000, ZoneInfo(self.zone)).replace(hour=0, minute=0, second=0)
+        begins, ends, waits = choice.choice(midnights[-3:]), int(today.timestamp()) * 1000, choice.random() < 0.2
+        midnights += [ends] * (ends > midnights[-1])
+        return SubMetersCounted(
+            at=self.now, meter=meter, subs=subs, begins=begins, ends=ends, used=choice.choice([0, 900, 10_000]),
+            counted=choice.choice([0, 900, 9_000]), subs_now=choice.choice([subs, subs, subs, subs[1:]]),
+            waits_for=subs[:1] if waits else (),
         )  # fmt: skip
 
     def _item(self) -> Fact:

@@ -1,4 +1,4 @@
-"""Streets in which one thing happens often: supplies that are switched, and meters that are watched.
+"""Streets in which one thing happens often: supplies that are switched, meters that are watched, and houses with main meters.
 
 In a street of everything the third failed attempt in a row, or the end of a month, is too rare to be met by chance.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from histories import Street, flat, readings
 
-from domain.facts import CommandReported, Fact, MeterInstalled, MeterWatchSet, ReadingBlock
+from domain.facts import CommandReported, Fact, MainMeterSet, MeterInstalled, MeterWatchSet, ReadingBlock
 from domain.units import DAY_MS, HOUR_MS
 from domain.words import Stage, Status, Supply
 
@@ -93,4 +93,29 @@ class Watched(_Plain):
         every, most = choice.choice([HOUR_MS, 2 * HOUR_MS]), choice.choice([0, 1, 3])
         terms = msgspec.structs.replace(fact.terms, repeat_ms=every, repeat_max=most)
         self.orders[-1] = msgspec.structs.replace(fact, terms=terms)
+        return self.orders[-1]
+
+
+class Housed(_Plain):
+    """Main meters over several midnights, counted by a second stage that repeats itself, comes late and waits for meters."""
+
+    pauses = (150, 300, 600, 900)
+
+    def opening(self) -> list[Fact]:
+        """A street with a main meter."""
+        return [*super().opening(), self._main_meter()]
+
+    def kinds(self) -> list[Callable[[], Fact]]:
+        """What may happen."""
+        often = [self._tick] * 20 + [self._counted] * 30 + [self._block] * 3
+        return [*often, self._main_meter, self._gone, self._repeated]
+
+    def _main_meter(self) -> Fact:
+        fact, choice = super()._main_meter(), self.random
+        assert isinstance(fact, MainMeterSet)
+        subs = tuple(sorted({*fact.subs, choice.randint(5, 9)} - {fact.meter}))
+        self.counted[fact.meter] = subs, [0]
+        self.orders[-1] = msgspec.structs.replace(
+            fact, subs=subs, loss_max_permille=choice.choice([0, 100]), loss_min=0
+        )
         return self.orders[-1]

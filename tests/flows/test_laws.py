@@ -461,7 +461,7 @@ IMPURE = {
     "structlog",
 }
 CLOCKS = {"now", "utcnow", "today", "uuid1", "uuid4", "uuid7", "urandom", "time_ns", "monotonic"}
-WIRING = {"settle.py", "archive.py", "notify.py"}
+WIRING = {"settle.py", "count.py", "archive.py", "notify.py"}
 
 
 def pure_sources() -> list[Path]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from forms import Verb, Words, duration, minute, pairs
 from household import Household
+from times import JourneyError
 
 from domain.facts import (
     Fact,
@@ -14,6 +15,7 @@ from domain.facts import (
     ReadingBlock,
     ReadingCorrected,
     ReadingRefused,
+    SubMetersCounted,
     Ticked,
     WatchTerms,
 )
@@ -79,6 +81,18 @@ def _feeds(home: Household, at: int, words: Words) -> Fact:
     )  # fmt: skip
 
 
+def _counted(home: Household, at: int, words: Words) -> Fact:
+    """The second stage's answer to what is asked; without amounts it waits for the sub-meter."""
+    main = home.state.main_meters.get(home.meter(words))
+    if main is None or main.ends is None:
+        raise JourneyError("nothing is asked: expected `feeds METER into SUB` and a tick of a later day before")
+    question = {"subs": main.subs, "begins": main.begins.at if main.begins else 0, "ends": main.ends.at}
+    if "quantity" not in words:
+        return SubMetersCounted(at=at, meter=main.meter, waits_for=main.subs, **question)
+    used, counted = quantity_thousandths(words["quantity"]), quantity_thousandths(words["register"])
+    return SubMetersCounted(at=at, meter=main.meter, used=used, counted=counted, subs_now=main.subs, **question)
+
+
 METERING = (
     Verb("ticks", "", _ticks),
     Verb("reads", "[METER] REGISTER [of TIME] [with POWER W] [relay open|closed]", _reads),
@@ -89,5 +103,7 @@ METERING = (
     Verb("corrects", "[METER] TIME to UNTIL by QUANTITY [register REGISTER] [order ORDER] because NOTE", _corrects),
     Verb("watches", "[METER] with TERMS", _watches),
     Verb("feeds", "[METER] into SUB losing QUANTITY", _feeds),
+    Verb("counted", "[METER] QUANTITY behind it REGISTER", _counted),
+    Verb("counted not", "[METER]", _counted),
     Verb("watches no more", "[METER]", _watches),
 )  # fmt: skip

@@ -321,7 +321,7 @@ def test_data_of_the_first_release_opens_and_folds_to_the_balances_it_had(tmp_pa
 @pytest.mark.parametrize("server", ["bundled"], indirect=True)
 def test_a_data_directory_of_a_newer_format_is_refused(server, store):
     """A directory that a later release has written is not opened, and the message says with what it can be."""
-    store._redis.hset("meterline", "format", "9")
+    store._at(0).hset("meterline", "format", "9")
 
     with pytest.raises(StoreMismatch, match=r"has format 9, this release reads .*use the release that wrote it"):
         Store.open(server.url)

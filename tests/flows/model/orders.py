@@ -14,6 +14,7 @@ from domain.facts import (
     ControlOrdered,
     ControlTermsSet,
     LoadReleased,
+    MainMeterSet,
     MeterInstalled,
     MeterRemoved,
     MeterReplaced,
@@ -29,6 +30,7 @@ from domain.facts import (
 from domain.words import AlarmKind, AlarmState, Settlement, Supply
 from model import supply
 from model.levels import Standing, say
+from model.mains import Main
 from model.street import Model
 from model.supply import Meter
 from model.watch import Watch
@@ -125,6 +127,8 @@ def take_down(model: Model, fact: MeterRemoved | MeterReplaced) -> int:
     model.forget_clock(fact.meter)
     if watch := model.watches.pop(fact.meter, None):
         model.said += watch.end(note.time)
+    if main := model.mains.pop(fact.meter, None):
+        model.said += main.end(note.time)
     model.said += meter.said
     del model.meters[fact.meter], model.gauges[fact.meter]
     return note.time
@@ -132,7 +136,7 @@ def take_down(model: Model, fact: MeterRemoved | MeterReplaced) -> int:
 
 def replaced(model: Model, fact: MeterReplaced) -> None:
     """What somebody wants and watches goes on with the new meter; a cut for load does not."""
-    old, watch = model.meters[fact.meter], model.watches.get(fact.meter)
+    old, watch, main = model.meters[fact.meter], model.watches.get(fact.meter), model.mains.get(fact.meter)
     forced, protected_until = old.forced, old.protected_until
     at = take_down(model, fact)
     meter = Meter(fact.new_meter, old.account, old.commodity, fact.switchable)
@@ -142,7 +146,19 @@ def replaced(model: Model, fact: MeterReplaced) -> None:
     if watch:
         since = max(model.now, at)
         model.watches[meter.number] = Watch(old.account, meter.number, old.commodity, watch.terms, since)
+    if main:
+        begun = Main(old.account, meter.number, old.commodity, main.subs, main.permille, main.least, main.day)
+        model.mains[meter.number] = begun
     supply.look(meter, model.wanted(meter), at)
+
+
+def main_named(model: Model, fact: MainMeterSet) -> None:
+    """A main meter with sub-meters, or without any no longer."""
+    meter = model.meters[fact.meter]
+    if fact.subs:
+        model.mains.setdefault(fact.meter, Main(meter.account, fact.meter, meter.commodity)).name(fact)
+    elif main := model.mains.pop(fact.meter, None):
+        model.said += main.end(max(fact.at, model.now))
 
 
 def watched(model: Model, fact: MeterWatchSet) -> None:
@@ -218,6 +234,7 @@ ORDERS: dict[type, Callable[[Model, Any], object]] = {
     AdjustmentOrdered: moved,
     ReversalOrdered: moved,
     MeterWatchSet: watched,
+    MainMeterSet: main_named,
     ControlOrdered: controlled,
     ControlTermsSet: bound,
     ProtectionOrdered: protected,

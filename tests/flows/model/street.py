@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from domain.effects import Alarm
-from domain.facts import CommandReported, Fact, ReadingBlock, ReadingRefused, Ticked
+from domain.facts import CommandReported, Fact, ReadingBlock, ReadingRefused, SubMetersCounted, Ticked
 from domain.ids import EntryId
 from domain.units import HOUR_MS, MINUTE_MS
 from domain.words import AlarmKind, AlarmState, Metering, Status, Supply
 from model import supply
 from model.books import Books, Charged
 from model.levels import Standing, judge, repeat
+from model.mains import Main
 from model.supply import Meter, local
 from model.watch import Gauge, Watch
 from tariffs.rating import moment_of
@@ -33,6 +34,7 @@ class Model:
         self.meters: dict[int, Meter] = {}
         self.gauges: dict[int, Gauge] = {}
         self.watches: dict[int, Watch] = {}
+        self.mains: dict[int, Main] = {}
         self.ahead: dict[int, int] = {}
         self.owners: dict[int, str] = {}
         self.said: list[Alarm] = []
@@ -51,6 +53,8 @@ class Model:
                 if meter := self.meters.get(fact.meter):
                     supply.report(meter, fact)
                     self.look(meter, fact.at)
+            case SubMetersCounted():
+                self._counted(fact)
             case _:
                 before = self.books.standing()
                 self.books.take(entry, fact)
@@ -205,15 +209,25 @@ class Model:
         for number, watch in self.watches.items():
             read_at = self.books._meters[number].time
             self.said += watch.look(self.gauges[number], read_at, now, *self._local(number, now))
+        for number, main in self.mains.items():
+            main.tick(now, self._local(number, now)[0], self._zone(number, now))
         for meter in self.meters.values():
             self._let_time_pass(meter, now)
 
+    def _counted(self, fact: SubMetersCounted) -> None:
+        if main := self.mains.get(fact.meter):
+            self.said += main.hear(fact, max(fact.at, self.now))
+            if not main.subs:
+                del self.mains[fact.meter]
+
+    def _zone(self, number: int, at: int) -> str:
+        plan = self.books._meters[number].plan
+        return plan[moment_of(plan, at).stage].tariff.zone
+
     def _local(self, number: int, at: int) -> tuple[int, int]:
         """Day number and minute of the day in the zone of the meter's tariff."""
-        plan = self.books._meters[number].plan
-        moment = moment_of(plan, at)
-        clock = local(at, plan[moment.stage].tariff.zone)
-        return moment.day, clock.hour * 60 + clock.minute
+        clock = local(at, self._zone(number, at))
+        return moment_of(self.books._meters[number].plan, at).day, clock.hour * 60 + clock.minute
 
     def _let_time_pass(self, meter: Meter, now: int) -> None:
         if meter.forced and meter.forced[1] <= now:
