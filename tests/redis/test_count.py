@@ -13,6 +13,7 @@ import pytest
 from log_samples import START, TARIFF, order_text
 
 from connectors.redis.store import Store
+from connectors.redis.streams import Streams
 from domain.effects import Alarm
 from domain.facts import (
     AccountOpened,
@@ -134,6 +135,20 @@ def test_sub_meters_count_wherever_they_live(building):
 
     assert building.losses() == [("raised", MAIN, "10.000 − 9.000 = 1.000 kWh, 10.0 %")]
     assert counting.count() == 0
+
+
+def test_usage_that_will_be_asked_about_is_not_trimmed(building, server):
+    """While a main meter is named no archiver trims usage that its next comparison needs, even if the stage has died."""
+    building.lives(10_000, 3_000, 2_000, 4_600)
+    Counting(building.store).count()
+    streams = Streams.open(server.url)
+    shard = shard_of(building.accounts[2], SHARDS)
+    before = building.store.stream("usage", shard)
+
+    streams.trim("usage", shard, before[-1][0], kept_ms=0)
+
+    assert building.store.stream("usage", shard) == before
+    streams.close()
 
 
 def test_a_stage_that_forgets_everything_doubles_nothing(building):
