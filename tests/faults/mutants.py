@@ -69,13 +69,13 @@ MUTANTS = {
             ("connectors/redis/commit.lua", "redis.call('SET', KEYS[1], ARGV[2])\n", ""),
             (
                 "connectors/redis/store.py",
-                "                self._line.read_response()\n",
-                "                self._line.read_response()\n                self._redis.set(*self._moves)\n",
+                "                line.read_response()\n",
+                "                line.read_response()\n                self._at(self._moves[0]).set(*self._moves[1:])\n",
             ),
             (
                 "connectors/redis/store.py",
-                "        self._under_way = True\n",
-                "        self._under_way, self._moves = True, (commit.keys[0], commit.arguments[1])\n",
+                "        self._under_way = line\n",
+                "        self._under_way, self._moves = line, (commit.shard, commit.keys[0], commit.arguments[1])\n",
             ),
         ),
         ("settle killed",),
