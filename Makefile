@@ -1,7 +1,7 @@
 # Each recipe is one line. UV is the uv on PATH, or one put into .uv/ by a private venv or pip.
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen
-.PHONY: demo test simulate check bench lock
+.PHONY: demo test simulate faults mutants check bench lock
 
 demo: $(UV) ## Watch a street live on prepaid credit; options: make demo ARGS="--seconds 45 --json"
 	@$(RUN) --no-dev meterline demo $(ARGS)
@@ -11,6 +11,12 @@ test: $(UV) ## All tests
 
 simulate: $(UV) ## The machine against its model; options: make simulate ARGS="--histories 50000 --seed 7"
 	@$(RUN) pytest -n 0 tests/flows/test_model.py --timeout 0 $(or $(ARGS),--histories 5000 --seed any)
+
+faults: $(UV) ## Real processes under kills, power cuts and lost replies; options: make faults ARGS="--seed 7 --faults 24"
+	@$(RUN) python tests/faults/fault_run.py $(ARGS)
+
+mutants: $(UV) ## Break the code in ways that the fault suite must notice, each in a copy of the tree
+	@$(RUN) python tests/faults/mutants.py $(ARGS)
 
 check: $(UV) ## Format, lint and types, without changing anything
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) mypy

@@ -250,7 +250,7 @@ class Bus:
         return reply
 
     async def _connected(self, gap_ms: int) -> Any:
-        if self._client is None or not self._client.connected:
+        if self._client is None or not _is_open(self._client):
             await self._connect()
         # After a lost answer the new connection is quiet first: a transparent gateway may hand the old answer to it.
         await _until(max(self._answered_at + gap_ms / 1000, self._quiet_until))
@@ -288,6 +288,11 @@ class Bus:
         known.asked_at |= asked.asked_at
         self.close()
         self._quiet_until = monotonic() + QUIET_SECONDS
+
+
+def _is_open(client: Any) -> bool:
+    """Whether the connection is there. Of one that was lost while it was made, pymodbus alone says that it is, for ever."""
+    return bool(client.connected and not client.ctx.transport.is_closing())
 
 
 async def _until(moment: float) -> None:

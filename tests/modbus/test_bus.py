@@ -2,6 +2,7 @@ import asyncio
 import os
 import pty
 import socket
+import threading
 from contextlib import suppress
 
 import pytest
@@ -60,6 +61,34 @@ def test_a_late_reply_is_never_the_answer_to_the_next_request():
     taken = asyncio.run(scene())
 
     assert taken == [[101, 102, 103, 104]] * 4
+
+
+def answer_the_fourth(door):
+    """Drop three connections as they begin, then answer whatever is asked for four registers."""
+    for _ in range(3):
+        door.accept()[0].close()
+    connection, _ = door.accept()
+    with connection:
+        while request := connection.recv(64):
+            connection.sendall(request[:4] + bytes([0, 11, 5, 3, 8, 0, 1, 0, 2, 0, 3, 0, 4]))
+
+
+def test_a_connection_that_ends_as_it_begins_is_made_again():
+    """A gateway that takes a connection and drops it at once is connected to anew, and its meters are read when it lets us."""
+
+    async def scene(port):
+        bus = Bus(Wire(name="east", kind="tcp", host="127.0.0.1", port=port, timeout_ms=150))
+        for _ in range(20):
+            with suppress(BusError):
+                return await bus.read(5, FOUR), bus.close()
+        bus.close()
+        return None
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        threading.Thread(target=answer_the_fourth, args=(door,), daemon=True).start()
+        found = asyncio.run(scene(door.getsockname()[1]))
+
+    assert found == ([1, 2, 3, 4], None)
 
 
 def test_a_late_echo_is_not_the_answer_to_a_read():
