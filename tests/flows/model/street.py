@@ -86,7 +86,7 @@ class Model:
 
     def look(self, meter: Meter, at: int) -> None:
         """Act on what is wanted of a meter now."""
-        supply.look(meter, self.wanted(meter), max(at, self.now))
+        supply.look(meter, self.wanted(meter), max(at, self.now), self.now)
 
     def look_at_all(self, account: str, at: int) -> None:
         """Act on what is wanted of every meter of an account."""
