@@ -269,6 +269,21 @@ def test_nobody_is_cut_on_a_holiday():
     assert (noon, told) == ([], [[], ["1 OFF queued"]])
 
 
+# Load.
+
+
+def test_a_duplicate_with_more_power_cuts_once():
+    """The same register of the same instant with four kilowatts: cut as by any reading, and not again when it is repeated."""
+    home = supplied(power_limit_w=3_000)
+    home.ticks(at("09:00"))
+    known = [np.array([value], np.int64) for value in (1, at("09:00"), 100_000)]
+    home.tell(ReadingBlock(*known, np.array([500], np.int64)))
+
+    told = [home.tell(ReadingBlock(*known, np.array([4_000], np.int64))) for _ in range(2)]
+
+    assert [kinds(effects) for effects in told] == [["load_limit raised"], []]
+
+
 # Scheduled hours.
 
 

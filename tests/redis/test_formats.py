@@ -705,7 +705,7 @@ ROWS = {
         144,
         (
             "time:0 register:8 window_usage:16 window_cost:24 day_usage:32 day_cost:40 total:48 moved_at:56 window_start:64"
-            " window_picos:68 day_picos:72 power:76 status:80 window_band:82 window_estimated:83 has_power:84 pad1:85"
+            " window_picos:68 day_picos:72 power:76 status:80 window_band:82 window_estimated:83 has_power:84 heard_last:85"
             " pad2:86 suspect:88 month_usage:96 day_free:104 daily_usage:112 day:120 month:124 day_free_picos:128 epoch:132"
             " wanted:136 reason:137 seen:138 held:139 pad3:140"
         ),

@@ -142,21 +142,42 @@ class Model:
             self.say_case(case, AlarmState.RAISED, self._believable(note.time))
         for case in note.cleared:
             self.say_case(case, AlarmState.CLEARED, note.time)
+        if note.metering == Metering.DUPLICATE:
+            self._hear_again(note, watts, status)
         if note.metering in SAYS_NOTHING:
             return
         meter, gauge = self.meters[note.meter], self.gauges[note.meter]
-        if note.metering in BELIEVED:
+        meter.heard_last = note.metering in BELIEVED
+        if meter.heard_last:
             self._believe(meter, note)
             gauge.moved_at = gauge.moved_at if before == register else note.time
-            for reason, words in supply.power_cuts(meter, watts, meter.power) if watts is not None else ():
-                self._todo.append(lambda reason=reason, words=words: self._cut(meter, reason, words, note.time))
-        seen, meter.power, gauge.power = meter.seen, watts, watts or 0
+            self._draw(meter, watts, note.time)
+        meter.power, gauge.power = watts, watts or 0
+        self._see(meter, status, note.time)
+
+    def _hear_again(self, note: Charged, watts: int | None, status: int | None) -> None:
+        """Of the same instant and register: only what it says of power and supply, and only where that is something else."""
+        meter = self.meters[note.meter]
+        if not meter.heard_last:
+            return
+        if watts is not None and watts != meter.power:
+            self._draw(meter, watts, note.time)
+            meter.power = self.gauges[note.meter].power = watts
+        if status != meter.status:
+            self._see(meter, status, note.time)
+
+    def _draw(self, meter: Meter, watts: int | None, at: int) -> None:
+        for reason, words in supply.power_cuts(meter, watts, meter.power) if watts is not None else ():
+            self._todo.append(lambda reason=reason, words=words: self._cut(meter, reason, words, at))
+
+    def _see(self, meter: Meter, status: int | None, at: int) -> None:
         if status is None:
             return
+        seen, meter.status = meter.seen, status
         if status & Status.SUPPLY_KNOWN:
             meter.seen = Supply.ON if status & Status.SUPPLY_ON else Supply.OFF
         if not seen == meter.seen == meter.wanted[0]:
-            self._todo.append(lambda: self.look(meter, note.time))
+            self._todo.append(lambda: self.look(meter, at))
 
     def _believe(self, meter: Meter, note: Charged) -> None:
         if note.usage:

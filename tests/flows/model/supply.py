@@ -63,7 +63,10 @@ class Use:
 
 @dataclass
 class Meter:
-    """What bears on the supply of one meter."""
+    """What bears on the supply of one meter.
+
+    `status`: as last said. `heard_last`: whether the believed reading is the last that was heard.
+    """
 
     number: int
     account: str
@@ -78,6 +81,8 @@ class Meter:
     epoch: int = 0
     attempt: Attempt | None = None
     power: int | None = None
+    status: int = 0
+    heard_last: bool = False
     use: Use | None = None
     said: list[Alarm] = field(default_factory=list)
 
