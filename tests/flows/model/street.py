@@ -35,7 +35,7 @@ class Model:
         self.gauges: dict[int, Gauge] = {}
         self.watches: dict[int, Watch] = {}
         self.mains: dict[int, Main] = {}
-        self.ahead: dict[int, int] = {}
+        self.ahead: dict[int, list[int]] = {}
         self.owners: dict[int, str] = {}
         self.said: list[Alarm] = []
         self._todo: list[Callable[[], object]] = []
@@ -193,19 +193,22 @@ class Model:
             self.look(meter, at)
 
     def clock(self, number: int, time: int, metering: Metering | None) -> None:
-        """Three readings in a row from more than ten minutes ahead are said; one that is not ahead clears it."""
+        """Readings from more than ten minutes ahead after three different ticks are said; one that is not ahead clears it."""
         if metering in {Metering.DUPLICATE, Metering.UNKNOWN_METER}:
             return
         if time <= self.now + 10 * MINUTE_MS:
             self.forget_clock(number)
             return
-        self.ahead[number] = self.ahead.get(number, 0) + 1
-        if self.ahead[number] == 3:
+        ticks = self.ahead.setdefault(number, [])
+        if self.now in ticks:
+            return
+        ticks.append(self.now)
+        if len(ticks) == 3:
             self._say_clock(number, AlarmState.RAISED)
 
     def forget_clock(self, number: int) -> None:
         """The clock is right again, or gone."""
-        if self.ahead.pop(number, 0) >= 3:
+        if len(self.ahead.pop(number, [])) >= 3:
             self._say_clock(number, AlarmState.CLEARED)
 
     def _say_clock(self, number: int, state: AlarmState) -> None:
