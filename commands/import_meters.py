@@ -165,7 +165,10 @@ class Importer:
             self._latest_ms = max(self._latest_ms, int(chunk.block.time.max()))
 
     def tick(self) -> None:
-        """Tell a store that nobody runs just now what time it is, so that readings are judged by it."""
+        """Tell a store that nobody runs just now what time it is, so that readings are judged by it.
+
+        Its server is on this machine: there is no other clock that this one could differ from.
+        """
         self._store.append_to_all(Ticked(at=self._at))
 
     def _continued(self, block: ReadingBlock) -> ReadingBlock:

@@ -37,11 +37,23 @@ SETTLED_SECONDS = 120.0
 """Longest wait for the first settlement: the kernel may have to be compiled first."""
 
 
-class Clockwork:
-    """Appends a `Ticked` to every shard at each minute of event time."""
+CLOCK_AHEAD_MAX_MS = 5 * MINUTE_MS
+"""How far the clock of this machine may be ahead of the server's, in life, for a tick to be appended."""
 
-    def __init__(self, url: str, clock: EventClock, say: Callable[[str], None]) -> None:
-        self._url, self._clock, self._say = url, clock, say
+
+class Clockwork:
+    """Appends a `Ticked` to every shard at each minute of event time.
+
+    What a tick says cannot be taken back: every later order would be too old. So two machines' clocks must agree on it: nothing is
+    appended while this machine's is ahead of the server's. Event time itself may be any; it follows from this machine's clock.
+    `now_ns`: this machine's clock, ns UTC.
+    """
+
+    def __init__(
+        self, url: str, clock: EventClock, say: Callable[[str], None], now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._url, self._clock, self._say, self._now_ns = url, clock, say, now_ns
+        self._is_ahead = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
 
@@ -62,7 +74,10 @@ class Clockwork:
         while not self._stop.wait(min(self._clock.wait_seconds(minute * MINUTE_MS), 60.0)):
             try:
                 store = store or Store.open(self._url)
-                now = self._clock.now_ms()
+                now = self._agreed_ms(store)
+                if now is None:
+                    self._stop.wait(1.0)
+                    continue
                 store.append_to_all(Ticked(at=now))
                 minute = now // MINUTE_MS + 1
             except StoreError as error:  # Without ticks nothing closes, expires or is tried again: never give up.
@@ -70,6 +85,20 @@ class Clockwork:
                 self._stop.wait(1.0)
         if store:
             store.close()
+
+    def _agreed_ms(self, store: Store) -> int | None:
+        """Event time, ms UTC; None while this machine's clock is ahead of the server's. Says when that begins and ends."""
+        machine_ns = self._now_ns()  # First: the way to the server must not count as being ahead.
+        ahead_ms = machine_ns // 1_000_000 - store.server_time_ms()
+        was_ahead, self._is_ahead = self._is_ahead, ahead_ms > CLOCK_AHEAD_MAX_MS
+        if self._is_ahead and not was_ahead:
+            self._say(
+                f"the clock of this machine is {ahead_ms // 1_000} s ahead of the Redis server's, more than {CLOCK_AHEAD_MAX_MS // 1_000} s: "
+                "no time passes in the log until they agree, because it could not be taken back. Set the wrong one, such as by NTP; ticks then go on by themselves"
+            )
+        elif was_ahead and not self._is_ahead:
+            self._say("the clocks of this machine and of the Redis server agree again: ticks go on")
+        return None if self._is_ahead else self._clock.at_ms(machine_ns)
 
 
 class Running:

@@ -83,7 +83,7 @@ METER = np.dtype(
             ("window_band", "u1"),
             ("window_estimated", "u1"),
             ("has_power", "u1"),  # 1: the last reading said its power
-            ("pad1", "u1"),
+            ("heard_last", "u1"),  # 1: the believed reading is the last that was heard, none that is held came after it
             ("pad2", "<u2"),  # so far what every reading changes
             ("suspect", "<i8"),  # a register that jumped and is held; -1: none
             ("month_usage", "<i8"),  # Wh or litres of the closed days of …
@@ -308,11 +308,15 @@ class QuarantineCase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MeterClock(msgspec.Struct, frozen=True, kw_only=True):
-    """A meter whose clock is ahead of the machine's: how many readings in a row, and whether that has been said."""
+    """A meter whose clock is ahead of the machine's: how many readings in a row, and whether that has been said.
+
+    `now`: what the machine's clock said when the last of them was counted.
+    """
 
     meter: int
     ahead: int
     alarmed: bool = False
+    now: int = 0
 
 
 class OpenCommand(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,9 @@
 
 Only a clock that is ahead can be told: a reading of the past may as well have waited in a gateway, or come from a file. Nothing here
 moves money; what is more than an hour ahead is in quarantine besides.
+
+The machine's own clock is its last tick, and may be late: after an outage readings come before it, and a clock that runs faster than
+life may leave minutes out. So of the readings between two ticks one counts: a clock that is ahead still is after the next tick.
 """
 
 import msgspec
@@ -18,7 +21,7 @@ from flows.state import ShardState
 CLOCK_DRIFT_MS = 10 * MINUTE_MS
 """A reading from later than the machine's clock by more than this is ahead."""
 READINGS_AHEAD = 3
-"""So many readings ahead in a row raise the alarm; one that is not ahead clears it."""
+"""So many readings ahead in a row, each after another tick, raise the alarm; one that is not ahead clears it."""
 
 _SAY_NOTHING = {Metering.DUPLICATE, Metering.UNKNOWN_METER}
 
@@ -43,9 +46,9 @@ def _judge_clock(state: ShardState, number: int, is_ahead: bool, effects: Effect
         state.meter_clocks.drop(number)
         if clock.alarmed:
             effects.alarms.append(_alarm(state, number, AlarmState.CLEARED))
-    elif not clock.alarmed:
-        alarmed = clock.ahead + 1 >= READINGS_AHEAD
-        state.meter_clocks.put(number, msgspec.structs.replace(clock, ahead=clock.ahead + 1, alarmed=alarmed))
+    elif not clock.alarmed and clock.now != state.header.now:
+        alarmed, now = clock.ahead + 1 >= READINGS_AHEAD, state.header.now
+        state.meter_clocks.put(number, msgspec.structs.replace(clock, ahead=clock.ahead + 1, alarmed=alarmed, now=now))
         if alarmed:
             effects.alarms.append(_alarm(state, number, AlarmState.RAISED))
 

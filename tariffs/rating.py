@@ -24,7 +24,6 @@ from tariffs.tariff import (
     Tariff,
     Tiers,
     Version,
-    plan_of,
 )
 from tariffs.zones import zone
 
@@ -130,13 +129,6 @@ class Counter:
     def carried_over(self) -> "Counter":
         """A counter that has counted the same, and for which all of it is paid: only what comes is priced by the total."""
         return Counter({period: Tally(tally.used) for period, tally in self.periods.items()})
-
-
-def band_and_price(tariff: Tariff, utc_ms: int) -> tuple[int, int]:
-    """The band's index and the price of the first tier, in nanos per kWh or m³, at an instant."""
-    plan = plan_of(tariff)
-    moment = moment_of(plan, utc_ms)
-    return moment.band, _prices_at(plan, moment, 0, 1)[2]
 
 
 def local_day(tariff: Tariff, utc_ms: int) -> int:

@@ -86,7 +86,7 @@ class Tables(NamedTuple):
 @compiled
 def hold(meter: Row, register: int, metering: int) -> None:
     """Note on the meter that it has a case; the first register that jumped is what later ones are compared with."""
-    meter.held = 1
+    meter.held, meter.heard_last = 1, 0
     if metering == JUMP and meter.suspect < 0:
         meter.suspect = register
 
@@ -108,7 +108,7 @@ def believe(meter: Row, time: int, register: int) -> None:
     """Make a reading the one that the next is judged against."""
     if meter.time < 0 or meter.register != register:
         meter.moved_at = time
-    meter.time, meter.register = time, register
+    meter.time, meter.register, meter.heard_last = time, register, 1
 
 
 @compiled
@@ -152,10 +152,16 @@ def note_use(meter: Row, term: Row, register: int, row: int, time: int, output: 
 
 
 @compiled
+def watts_of(power: int) -> int:
+    """The power that a row keeps."""
+    return max(-POWER_MAX, min(power, POWER_MAX))
+
+
+@compiled
 def observe(meter: Row, power: int, has_power: int, status: int) -> bool:
     """Take over what a reading says besides its register; `status` < 0 says nothing. Returns whether the supply changed."""
     meter.has_power = has_power
-    meter.power = max(-POWER_MAX, min(power, POWER_MAX))
+    meter.power = watts_of(power)
     if status < 0:
         return False
     meter.status = status & STATUS_BITS
@@ -247,6 +253,27 @@ def settle_reading(
 
 
 @compiled
+def hear_again(i: int, row: int, block: Columns, tables: Tables, output: Output) -> None:
+    """Take over what a duplicate says of power and supply where it is something else than before.
+
+    So a block that is sent again has no effect. Where a reading is held that came later, a duplicate is older than what was heard.
+    """
+    meter, status = tables.meters[row], at_or(block.status, i, -1)
+    power = at_or(block.power, i, meter.power)
+    is_new_power = len(block.power) > 0 and (meter.has_power == 0 or watts_of(power) != meter.power)
+    if status >= 0 and status & STATUS_BITS == meter.status:
+        status = -1
+    if meter.heard_last == 0 or not (is_new_power or status >= 0):
+        return
+    remember(tables.meter_words, row, METER_REST, tables.meter_before)
+    if is_new_power:
+        note_load(meter, tables.meter_terms[row], block.power, i, row, block.time[i], output)
+    if observe(meter, power, 1 if is_new_power else meter.has_power, status):
+        add_event(output, SEEN, row, 0, 0, block.time[i], 0)
+    mark(tables.meter_words, row, METER_REST, tables.meter_before, tables.dirty_meters)
+
+
+@compiled
 def fold_reading(
     i: int, block: Columns, tables: Tables, prices: Prices, output: Output, classes: Ints, now: int, sequence: int
 ) -> bool:
@@ -264,7 +291,9 @@ def fold_reading(
     if metering in (NORMAL, ROLLOVER) and is_full(term, tables.counters):
         metering = OUT_OF_RANGE
     if metering in (LATE, DUPLICATE):
-        if metering == LATE and take_earlier_time(meter, time, register):
+        if metering == DUPLICATE:
+            hear_again(i, row, block, tables, output)
+        elif take_earlier_time(meter, time, register):
             tables.dirty_meters[row] = 1
         count(output, classes, i, metering)
         return True

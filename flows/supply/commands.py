@@ -1,7 +1,8 @@
 """Commands: how what is wanted of a supply comes about.
 
 Wanted, commanded and seen are three things. What is wanted is said by `flows/supply/wishes.py`. A command is an attempt with an epoch and an expiry: it is withdrawn as soon as it is no longer wanted, and tried
-again by ticks, later each time, until a reading or a read-back shows the supply as wanted.
+again by ticks, later each time, until a reading or a read-back shows the supply as wanted. A trip for arrears is not under way in a
+no-trip window: it is withdrawn when the window begins, and ordered anew when it ends.
 """
 
 import msgspec
@@ -14,7 +15,7 @@ from domain.words import AlarmKind, AlarmState, Reason, Stage, Supply
 from flows.state import ShardState
 from flows.supply.load import end_use, end_uses, restore_due
 from flows.supply.timers import clock, plan_look, take_due
-from flows.supply.wishes import wanted
+from flows.supply.wishes import waits_to_trip, wanted
 
 COMMAND_LIFE_MS = 30 * MINUTE_MS
 """How long a command may wait for a silent meter before it expires and is tried anew."""
@@ -39,13 +40,14 @@ def reconcile(state: ShardState, row: int, at: int, effects: Effects) -> None:
     if not terms.switchable:
         return
     command = state.commands.get(number)
-    if command and command.wanted != supply:
+    must_wait = meter.seen != supply and waits_to_trip(state, row, now)
+    if command and (must_wait or command.wanted != supply):
         _withdraw(state, row, command, at, effects)
         command = None
     if meter.seen == supply:
         if command:
             _content(state, command, at, effects)
-    elif command is None and _is_worth_commanding(meter.seen, supply, int(meter.epoch)):
+    elif command is None and not must_wait and _is_worth_commanding(meter.seen, supply, int(meter.epoch)):
         _issue(state, row, at, 1, effects)
 
 

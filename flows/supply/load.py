@@ -1,7 +1,8 @@
 """Load: supplies that are cut for too much power or for a malignant step of it, and meters that count while they are off.
 
 A cut lasts until its time is over, at most so many times a local day, and then until a person releases it. Nothing is cut
-that a person forces or protects, nor what is wanted off anyhow or of nobody.
+that a person forces or protects, nor what is wanted off anyhow or of nobody; but a trip that waits for the end of a no-trip window
+is not off.
 """
 
 import msgspec
@@ -12,6 +13,7 @@ from domain.units import quantity_text
 from domain.words import CUT_ALARM, UNITS, AlarmKind, AlarmState, Commodity, Reason, Supply
 from flows.state import ShardState
 from flows.supply.timers import clock
+from flows.supply.wishes import waits_to_trip
 from tariffs.hours import local_day
 
 
@@ -34,7 +36,8 @@ def _cut(state: ShardState, row: int, reason: Reason, watts: int, allowed_w: int
     terms = control.terms
     assert terms is not None, "only terms have the kernel note a load"
     meter = state.meters.rows[row]
-    if control.protection or number in state.forced or meter.wanted == Supply.OFF or meter.reason == Reason.CLOSED:
+    is_off = meter.wanted == Supply.OFF and not waits_to_trip(state, row, now)
+    if control.protection or number in state.forced or is_off or meter.reason == Reason.CLOSED:
         return False
     today = local_day(now, terms.zone)
     done = control.cut.restores if control.cut and control.cut.day == today else 0

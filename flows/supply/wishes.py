@@ -1,7 +1,8 @@
 """Wishes: who has an opinion about a meter's supply, in order of precedence. The first that has one wins.
 
 Forced, protected, safety, arrears, load, schedule, credit. In a no-trip window arrears do not cut a supply that is on; the trip
-waits. Whoever comes later in the order may still cut; the window gives nothing back, so arrears are then the reason.
+waits, also one that was ordered before the window and is not done. Whoever comes later in the order may still cut; the window
+gives nothing back, so arrears are then the reason.
 """
 
 from collections.abc import Callable
@@ -53,17 +54,25 @@ def _is_tripped(state: ShardState, row: int) -> bool:
 
 
 def _is_spared(state: ShardState, row: int, now: int) -> bool:
-    """Whether a no-trip window keeps a supply from being cut. It gives back none that is off, or that somebody else cuts."""
+    """Whether a no-trip window keeps a supply from being cut for arrears. It keeps none that somebody else cuts."""
     control = _control(state, row)
-    if control is None or control.terms is None or state.meters.rows[row].wanted == Supply.OFF:
+    if control is None or control.terms is None:
         return False
     others = _load(state, row, now), _schedule(state, row, now)
     is_cut = any(other and other[0] == Supply.OFF for other in others)
     return not is_cut and holding(control.terms.no_trip, control.terms, now) is not None
 
 
+def waits_to_trip(state: ShardState, row: int, now: int) -> bool:
+    """Whether a trip that is wanted already must not be commanded now: a no-trip window has begun before it was done."""
+    return state.meters.rows[row].reason == Reason.ARREARS and _is_spared(state, row, now)
+
+
 def _arrears(state: ShardState, row: int, now: int) -> Wish | None:
-    is_cut = _is_tripped(state, row) and not _is_spared(state, row, now)
+    """A window gives back no supply that was wanted off before it began."""
+    if not _is_tripped(state, row):
+        return None
+    is_cut = state.meters.rows[row].wanted == Supply.OFF or not _is_spared(state, row, now)
     return (Supply.OFF, Reason.ARREARS) if is_cut else None
 
 

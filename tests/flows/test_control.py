@@ -174,6 +174,77 @@ def test_a_supply_that_is_off_is_not_given_back_for_the_night():
     assert home.wanted == (Supply.OFF, Reason.ARREARS)
 
 
+NIGHT = hours("22:00", "07:00")
+
+
+def trip_under_way(**terms) -> Home:
+    """A home whose trip of 21:50 nobody has answered when the no-trip window begins at ten."""
+    home, cut = broke_at("21:50", no_trip=(NIGHT,), **terms)
+    assert cut == ["1 OFF queued"]
+    return home
+
+
+@pytest.mark.parametrize("stage", [None, Stage.SENT, Stage.FAILED])
+def test_a_trip_that_is_under_way_is_not_tried_again_at_night(stage):
+    """Ordered at 21:50 to a meter that does not answer: withdrawn at ten, and ordered again at seven."""
+    home = trip_under_way()
+    if stage:
+        home.reports(at("21:55"), 1, stage)
+
+    times = [("22:00", 0), ("22:30", 0), ("23:59", 0), ("06:59", 1), ("07:00", 1)]
+    told = {clock: commands(home.ticks(at(clock, days))) for clock, days in times}
+
+    assert told == {
+        "22:00": ["1 OFF withdrawn"], "22:30": [], "23:59": [], "06:59": [], "07:00": ["2 OFF queued"],
+    }  # fmt: skip
+    assert home.wanted == (Supply.OFF, Reason.ARREARS)
+
+
+def test_a_trip_that_waits_for_the_morning_is_not_ordered_by_what_the_meter_shows():
+    """A reading of the night shows the supply on, or on again: the trip still waits."""
+    home = trip_under_way()
+    home.ticks(at("22:00"))
+
+    shown = [commands(home.reads(at(clock), 105_000, status)) for clock, status in (("22:10", OFF), ("22:20", ON))]
+
+    assert shown == [[], []]
+    assert commands(home.ticks(at("07:00", days=1))) == ["2 OFF queued"]
+
+
+def test_who_pays_at_night_is_not_tripped_in_the_morning_by_a_trip_that_waits():
+    """The trip was withdrawn at ten and is not wanted any more at seven."""
+    home = trip_under_way()
+    home.ticks(at("22:00"))
+
+    paid, morning = home.pays(at("02:00", days=1), 20), home.ticks(at("07:00", days=1))
+
+    assert commands(paid) + commands(morning) == []
+
+
+def test_a_trip_that_is_done_at_night_is_content():
+    """The meter opened just before ten and says so just after: nothing is withdrawn that has done its work."""
+    home, _ = broke_at("21:59", no_trip=(NIGHT,))
+
+    seen, night = home.reads(at("21:59") + 30_000, 105_000, OFF), home.ticks(at("22:00"))
+
+    assert (commands(seen), commands(night)) == (["1 OFF verified"], [])
+
+
+def test_what_is_cut_for_safety_or_by_force_is_cut_at_night():
+    """While a trip waits for the morning, the supply is on: a malignant load cuts it, and so does a person."""
+    malignant = trip_under_way(malignant_step_w=1_500)
+    draws(malignant, "22:00", 100, 105_000)
+    forced = trip_under_way()
+    forced.ticks(at("22:00"))
+
+    assert commands(draws(malignant, "22:01", 2_000, 105_000)) == ["2 OFF queued"]
+    assert malignant.wanted == (Supply.OFF, Reason.SAFETY)
+    assert commands(forced.forces(at("22:01"), Supply.OFF, until=at("23:00"))) == ["2 OFF queued"]
+    assert commands(forced.ticks(at("22:31"))) == ["2 OFF expired"]
+    assert commands(forced.ticks(at("22:33"))) == ["3 OFF queued"]
+    assert commands(forced.ticks(at("23:00"))) == ["3 OFF withdrawn"]
+
+
 def test_what_else_cuts_a_supply_that_is_spared_leaves_it_to_its_arrears():
     """In arrears and spared at night, cut at eleven by the clock: the window gives nothing back, so from then on arrears are why."""
     home, _ = broke_at(
@@ -196,6 +267,21 @@ def test_nobody_is_cut_on_a_holiday():
     told = [commands(home.ticks(at(clock, days))) for clock, days in (("23:59", 0), ("00:00", 1))]
 
     assert (noon, told) == ([], [[], ["1 OFF queued"]])
+
+
+# Load.
+
+
+def test_a_duplicate_with_more_power_cuts_once():
+    """The same register of the same instant with four kilowatts: cut as by any reading, and not again when it is repeated."""
+    home = supplied(power_limit_w=3_000)
+    home.ticks(at("09:00"))
+    known = [np.array([value], np.int64) for value in (1, at("09:00"), 100_000)]
+    home.tell(ReadingBlock(*known, np.array([500], np.int64)))
+
+    told = [home.tell(ReadingBlock(*known, np.array([4_000], np.int64))) for _ in range(2)]
+
+    assert [kinds(effects) for effects in told] == [["load_limit raised"], []]
 
 
 # Scheduled hours.

@@ -31,7 +31,7 @@ from flows.machine import fold
 from flows.settle import Batch, fold_batch, settle_once
 from flows.state import ShardState
 from tariffs.loader import load_tariff
-from tariffs.rating import band_and_price
+from tariffs.rating import cost_of
 from tariffs.tariff import plan_of
 from tariffs.timeline import compile_timeline
 
@@ -300,12 +300,12 @@ def test_reading_at_the_edges_of_prices_never_changes_the_bill(entries, usage, h
 def test_a_charge_is_exact(steps, ratio):
     """Law 6: what minutes-long readings cost is usage times price of their minute, with nothing rounded anywhere."""
     document = flat("one", "Asia/Shanghai", ("2024-01-01", "0.99500875"), ("2025-12-06T00:20:00Z", "1.000000001"))
-    tariff, opened = load_tariff(document), street_of_one(document, ratio=ratio)
+    plan, opened = plan_of(load_tariff(document)), street_of_one(document, ratio=ratio)
 
     at, register, cost, block = START, 0, 0, []
     for minutes, advance in steps:
         for _ in range(minutes):
-            cost += advance * ratio * band_and_price(tariff, at)[1]
+            cost += advance * ratio * cost_of(plan, at, at + MINUTE_MS, 1).pieces[0].price
             at, register = at + MINUTE_MS, register + advance
             block.append((1, at, register))
 

@@ -448,6 +448,53 @@ def test_the_same_reading_twice_and_an_older_one_change_nothing():
     assert home.balance == "49.00"
 
 
+def test_a_duplicate_may_say_something_new_of_the_supply():
+    """The register was read twice in one instant, and the relay opened in between: the trip is done. Said again, it says nothing."""
+    home = in_arrears()
+
+    told = [home.reads(at("09:00"), 105_000, status) for status in (ON, OFF, OFF)]
+
+    assert [classes(effects)[0] for effects in told] == [Metering.DUPLICATE] * 3
+    assert [commands(effects) for effects in told] == [[], ["1 OFF verified"], []]
+    assert home.state.meters.rows[0].seen == Supply.OFF
+
+
+def test_a_block_that_is_sent_again_does_not_bring_back_what_was_seen_before():
+    """The relay was read back as open after the reading; a gateway that repeats its block of before says nothing new."""
+    home = in_arrears()
+    home.reports(at("09:01"), 1, Stage.VERIFIED, Supply.OFF)
+
+    again = home.reads(at("09:00"), 105_000, ON)
+
+    assert commands(again) == []
+    assert home.state.meters.rows[0].seen == Supply.OFF
+
+
+def test_a_block_from_before_a_reading_that_is_held_says_nothing_new():
+    """A register that is not believed still shows the relay open; the block before it, sent again, is older."""
+    home = in_arrears()
+    home.reads(at("09:05"), 100_000, OFF)
+
+    home.reads(at("09:00"), 105_000, ON)
+
+    assert home.state.meters.rows[0].seen == Supply.OFF
+
+
+def test_a_duplicate_that_says_no_power_leaves_it_as_it_was():
+    """Only what is said is taken in: the power of the instant came with another message than its relay."""
+    home = Home()
+    home.pays(EIGHT, 50)
+
+    told = [
+        home.tell(readings((1, at("09:00"), 100_500), power=power, status=status))
+        for power, status in (([700], None), (None, [ON]), ([900], None), (None, None))
+    ]
+
+    meter = home.state.meters.rows[0]
+    assert [classes(effects)[0] for effects in told[1:]] == [Metering.DUPLICATE] * 3
+    assert (int(meter.power), int(meter.has_power), int(meter.seen)) == (900, 1, Supply.ON)
+
+
 def test_a_reading_from_later_today_is_not_believed():
     """A meter whose clock is ahead is held against the machine's clock, with one hour's grace."""
     home = Home()

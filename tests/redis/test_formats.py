@@ -411,7 +411,10 @@ RECORDS = [
         ),
         "89a26964ba30314a47464a4a5a303030303030303030303030303030303031a46b696e64ae726566756e645f6f726465726564a2617401a77265667573616caf756e6b6e6f776e5f6163636f756e74a76163636f756e74a24131a56d6574657205ad616d6f756e745f6d6963726f7302ae62616c616e63655f6d6963726f73fda664657461696ca164",
     ),
-    (state.MeterClock(meter=5, ahead=3, alarmed=True), "83a56d6574657205a5616865616403a7616c61726d6564c3"),
+    (
+        state.MeterClock(meter=5, ahead=3, alarmed=True, now=7),
+        "84a56d6574657205a5616865616403a7616c61726d6564c3a36e6f7707",
+    ),
 ]
 
 BLOCKS = [
@@ -705,7 +708,7 @@ ROWS = {
         144,
         (
             "time:0 register:8 window_usage:16 window_cost:24 day_usage:32 day_cost:40 total:48 moved_at:56 window_start:64"
-            " window_picos:68 day_picos:72 power:76 status:80 window_band:82 window_estimated:83 has_power:84 pad1:85"
+            " window_picos:68 day_picos:72 power:76 status:80 window_band:82 window_estimated:83 has_power:84 heard_last:85"
             " pad2:86 suspect:88 month_usage:96 day_free:104 daily_usage:112 day:120 month:124 day_free_picos:128 epoch:132"
             " wanted:136 reason:137 seen:138 held:139 pad3:140"
         ),

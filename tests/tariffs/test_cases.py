@@ -11,10 +11,11 @@ from case_prices import BOUNDS, SESSIONS, published_price
 from case_statements import GUANGZHOU_CLOCK, GUANGZHOU_TOU, PERSONS, TIER_ADDERS, statement
 from case_years import bills_of, guangzhou_year
 
+from domain.units import MINUTE_MS
 from tariffs.bill import Bill, bills
 from tariffs.levels import levels
 from tariffs.quote import quote
-from tariffs.rating import Counter, Tally, band_and_price, cost_of, moment_of
+from tariffs.rating import Counter, Tally, cost_of, moment_of
 from tariffs.series import Series
 from tariffs.tariff import Plan, Premises, Rounding, RoundingMode
 from tariffs.timeline import compile_timeline
@@ -114,8 +115,9 @@ def test_limits_scale_to_the_days_of_the_bill(identity: str) -> None:
 def band_prices(household: Plan, day: date) -> dict[str, Fraction]:
     """What the first kWh costs in each band that a day has."""
     tariff = household[0].tariff
-    hours = [band_and_price(tariff, at_ms(day) + hour * HOUR_MS) for hour in range(24)]
-    return {tariff.bands[band]: Fraction(nanos, NANOS) for band, nanos in hours}
+    hours = [at_ms(day) + hour * HOUR_MS for hour in range(24)]
+    pieces = [cost_of(household, at, at + MINUTE_MS, 1).pieces[0] for at in hours]
+    return {tariff.bands[piece.moment.band]: Fraction(piece.price, NANOS) for piece in pieces}
 
 
 BUILT = [identity for identity in of_kind("unit_price") if identity.startswith("CN-HUBEI-PRICE-")]

@@ -24,7 +24,8 @@ from chinese_tables import (
     tables,
 )
 
-from tariffs.rating import band_and_price, moment_of
+from domain.units import MINUTE_MS
+from tariffs.rating import cost_of, moment_of
 from tariffs.tariff import Rounding, RoundingMode
 from tariffs.timeline import compile_timeline
 
@@ -109,16 +110,18 @@ def test_the_reading_has_the_hours_that_the_table_states(region: str) -> None:
 @pytest.mark.parametrize("region", TABLES)
 def test_ratios_multiply_what_floats_in_each_month(region: str) -> None:
     """In every month each band costs its ratio times what floats, and the rest as it is, rounded where the table says so."""
-    tariff = plan(TABLES[region])[0].tariff
+    household = plan(TABLES[region])
+    bands = household[0].tariff.bands
     floats = sum((Fraction(COMPONENTS[name]) for name in FLOATING.get(region, ())), Fraction(AGENT_PRICE))
     stays = sum((Fraction(price) for price in COMPONENTS.values()), Fraction(AGENT_PRICE)) - floats
     rule = Rounding(Fraction(PRICE_ROUND[region]["step"]), RoundingMode.HALF_UP) if region in PRICE_ROUND else None
 
     for month in MONTHS:
         for at in HALF_HOURS:
-            band, nanos = band_and_price(tariff, ms(named_day(month), at))
-            exact = floats * Fraction(ratios_in(region, month)[tariff.bands[band]]) + stays
-            assert Fraction(nanos, 10**9) == (rule.of(exact) if rule else exact)
+            begin = ms(named_day(month), at)
+            (piece,) = cost_of(household, begin, begin + MINUTE_MS, 1).pieces
+            exact = floats * Fraction(ratios_in(region, month)[bands[piece.moment.band]]) + stays
+            assert Fraction(piece.price, 10**9) == (rule.of(exact) if rule else exact)
 
 
 def test_all_tables_are_checked() -> None:

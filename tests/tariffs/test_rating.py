@@ -6,7 +6,7 @@ from tariff_cases import clock, ms, plans, spans, tariff, timed
 from domain.units import HOUR_MS, MINUTE_MS, PICOS_PER_MICRO, PRICE_MAX_NANOS, USAGE_MAX
 from tariffs import rating
 from tariffs.loader import catalogue, load_tariff
-from tariffs.rating import Piece, band_and_price
+from tariffs.rating import Piece
 from tariffs.tariff import Plan, Stage, Tariff, plan_of
 from tariffs.timeline import compile_timeline
 
@@ -95,8 +95,11 @@ def test_a_day_on_which_clocks_change(start, end, night_hours):
 def test_windows_are_half_open(local, band):
     """Guangzhou's clock: 08:00:00 already belongs to the new band, 07:59:59 still to the old one."""
     guangzhou = load_tariff(catalogue()["guangzhou-residential-tou"])
+    at = ms(f"2025-09-01T{local}+08:00")
 
-    assert guangzhou.bands[band_and_price(guangzhou, ms(f"2025-09-01T{local}+08:00"))[0]] == band
+    (piece,) = cost_of(guangzhou, at, at + 1_000, 1)
+
+    assert guangzhou.bands[piece.moment.band] == band
 
 
 def test_a_real_bill_comes_out_to_the_cent():

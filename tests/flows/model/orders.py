@@ -123,7 +123,7 @@ def take_down(model: Model, fact: MeterRemoved | MeterReplaced) -> int:
         act()
     model.clock(note.meter, note.time, note.metering)
     supply.let_go(meter, note.time)
-    supply.look(meter, (Supply.UNKNOWN, meter.wanted[1]), max(note.time, model.now))
+    supply.look(meter, (Supply.UNKNOWN, meter.wanted[1]), max(note.time, model.now), model.now)
     model.forget_clock(fact.meter)
     if watch := model.watches.pop(fact.meter, None):
         model.said += watch.end(note.time)
@@ -149,7 +149,7 @@ def replaced(model: Model, fact: MeterReplaced) -> None:
     if main:
         begun = Main(old.account, meter.number, old.commodity, main.subs, main.permille, main.least, main.day)
         model.mains[meter.number] = begun
-    supply.look(meter, model.wanted(meter), at)
+    supply.look(meter, model.wanted(meter), at, model.now)
 
 
 def main_named(model: Model, fact: MainMeterSet) -> None:

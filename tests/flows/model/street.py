@@ -35,7 +35,7 @@ class Model:
         self.gauges: dict[int, Gauge] = {}
         self.watches: dict[int, Watch] = {}
         self.mains: dict[int, Main] = {}
-        self.ahead: dict[int, int] = {}
+        self.ahead: dict[int, list[int]] = {}
         self.owners: dict[int, str] = {}
         self.said: list[Alarm] = []
         self._todo: list[Callable[[], object]] = []
@@ -86,7 +86,7 @@ class Model:
 
     def look(self, meter: Meter, at: int) -> None:
         """Act on what is wanted of a meter now."""
-        supply.look(meter, self.wanted(meter), max(at, self.now))
+        supply.look(meter, self.wanted(meter), max(at, self.now), self.now)
 
     def look_at_all(self, account: str, at: int) -> None:
         """Act on what is wanted of every meter of an account."""
@@ -142,21 +142,42 @@ class Model:
             self.say_case(case, AlarmState.RAISED, self._believable(note.time))
         for case in note.cleared:
             self.say_case(case, AlarmState.CLEARED, note.time)
+        if note.metering == Metering.DUPLICATE:
+            self._hear_again(note, watts, status)
         if note.metering in SAYS_NOTHING:
             return
         meter, gauge = self.meters[note.meter], self.gauges[note.meter]
-        if note.metering in BELIEVED:
+        meter.heard_last = note.metering in BELIEVED
+        if meter.heard_last:
             self._believe(meter, note)
             gauge.moved_at = gauge.moved_at if before == register else note.time
-            for reason, words in supply.power_cuts(meter, watts, meter.power) if watts is not None else ():
-                self._todo.append(lambda reason=reason, words=words: self._cut(meter, reason, words, note.time))
-        seen, meter.power, gauge.power = meter.seen, watts, watts or 0
+            self._draw(meter, watts, note.time)
+        meter.power, gauge.power = watts, watts or 0
+        self._see(meter, status, note.time)
+
+    def _hear_again(self, note: Charged, watts: int | None, status: int | None) -> None:
+        """Of the same instant and register: only what it says of power and supply, and only where that is something else."""
+        meter = self.meters[note.meter]
+        if not meter.heard_last:
+            return
+        if watts is not None and watts != meter.power:
+            self._draw(meter, watts, note.time)
+            meter.power = self.gauges[note.meter].power = watts
+        if status != meter.status:
+            self._see(meter, status, note.time)
+
+    def _draw(self, meter: Meter, watts: int | None, at: int) -> None:
+        for reason, words in supply.power_cuts(meter, watts, meter.power) if watts is not None else ():
+            self._todo.append(lambda reason=reason, words=words: self._cut(meter, reason, words, at))
+
+    def _see(self, meter: Meter, status: int | None, at: int) -> None:
         if status is None:
             return
+        seen, meter.status = meter.seen, status
         if status & Status.SUPPLY_KNOWN:
             meter.seen = Supply.ON if status & Status.SUPPLY_ON else Supply.OFF
         if not seen == meter.seen == meter.wanted[0]:
-            self._todo.append(lambda: self.look(meter, note.time))
+            self._todo.append(lambda: self.look(meter, at))
 
     def _believe(self, meter: Meter, note: Charged) -> None:
         if note.usage:
@@ -172,19 +193,22 @@ class Model:
             self.look(meter, at)
 
     def clock(self, number: int, time: int, metering: Metering | None) -> None:
-        """Three readings in a row from more than ten minutes ahead are said; one that is not ahead clears it."""
+        """Readings from more than ten minutes ahead after three different ticks are said; one that is not ahead clears it."""
         if metering in {Metering.DUPLICATE, Metering.UNKNOWN_METER}:
             return
         if time <= self.now + 10 * MINUTE_MS:
             self.forget_clock(number)
             return
-        self.ahead[number] = self.ahead.get(number, 0) + 1
-        if self.ahead[number] == 3:
+        ticks = self.ahead.setdefault(number, [])
+        if self.now in ticks:
+            return
+        ticks.append(self.now)
+        if len(ticks) == 3:
             self._say_clock(number, AlarmState.RAISED)
 
     def forget_clock(self, number: int) -> None:
         """The clock is right again, or gone."""
-        if self.ahead.pop(number, 0) >= 3:
+        if len(self.ahead.pop(number, [])) >= 3:
             self._say_clock(number, AlarmState.CLEARED)
 
     def _say_clock(self, number: int, state: AlarmState) -> None:

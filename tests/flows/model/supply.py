@@ -63,7 +63,10 @@ class Use:
 
 @dataclass
 class Meter:
-    """What bears on the supply of one meter."""
+    """What bears on the supply of one meter.
+
+    `status`: as last said. `heard_last`: whether the believed reading is the last that was heard.
+    """
 
     number: int
     account: str
@@ -78,6 +81,8 @@ class Meter:
     epoch: int = 0
     attempt: Attempt | None = None
     power: int | None = None
+    status: int = 0
+    heard_last: bool = False
     use: Use | None = None
     said: list[Alarm] = field(default_factory=list)
 
@@ -120,14 +125,27 @@ def _day(day: date, windows: Sequence[Window], terms: ControlTerms) -> int:
     return HOLIDAY if is_holiday else 1 << day.weekday()
 
 
+def is_no_time_to_trip(meter: Meter, now: int) -> bool:
+    """Whether a no-trip window holds, and neither the load nor the clock cuts besides."""
+    terms = meter.terms
+    if terms is None or holds(terms.no_trip, terms, now) is None:
+        return False
+    scheduled = holds(terms.schedule, terms, now)
+    is_cut = meter.cut is not None and not meter.cut.is_over and meter.cut.reason == Reason.LOAD
+    return not is_cut and getattr(scheduled, "supply", None) != Supply.OFF
+
+
+def must_wait(meter: Meter, now: int) -> bool:
+    """Whether the trip that is wanted is not to be sent before the no-trip window is over."""
+    return meter.wanted == (Supply.OFF, Reason.ARREARS) and is_no_time_to_trip(meter, now)
+
+
 def wish(meter: Meter, standing: Standing, nobody: str, now: int) -> tuple[Supply, Reason]:
     """The first opinion of the table. `nobody`: "" where the account is open, else "cut" or "left"."""
     terms, cut = meter.terms, meter.cut.reason if meter.cut and not meter.cut.is_over else None
     in_arrears = standing.judged and standing.tripped
     scheduled = holds(terms.schedule, terms, now) if terms else None
-    others_cut = cut == Reason.LOAD or getattr(scheduled, "supply", None) == Supply.OFF
-    is_on = meter.wanted[0] != Supply.OFF and not others_cut
-    spared = is_on and terms is not None and holds(terms.no_trip, terms, now) is not None
+    spared = meter.wanted[0] != Supply.OFF and is_no_time_to_trip(meter, now)
     table = [
         (meter.forced is not None, meter.forced[0] if meter.forced else Supply.UNKNOWN, Reason.FORCED),
         (nobody != "", Supply.OFF if nobody == "cut" else Supply.UNKNOWN, Reason.CLOSED),
@@ -143,20 +161,21 @@ def wish(meter: Meter, standing: Standing, nobody: str, now: int) -> tuple[Suppl
     return next((supply, reason) for has_opinion, supply, reason in table if has_opinion)
 
 
-def look(meter: Meter, wanted: tuple[Supply, Reason], at: int) -> None:
-    """Act on what is wanted: withdraw a command that is not, be content, or command."""
+def look(meter: Meter, wanted: tuple[Supply, Reason], at: int, now: int) -> None:
+    """Act on what is wanted: withdraw a command that is not, or has to wait, be content, or command."""
     meter.wanted, supply = wanted, wanted[0]
     if supply != Supply.OFF or meter.seen != Supply.OFF:
         end_use(meter, at)
     if not meter.switchable:
         return
-    if meter.attempt and meter.attempt.wanted != supply:
+    waits = meter.seen != supply and must_wait(meter, now)
+    if meter.attempt and (waits or meter.attempt.wanted != supply):
         if meter.attempt.was_sent:
             meter.seen = Supply.UNKNOWN
         end_attempt(meter, at)
     if meter.seen == supply:
         end_attempt(meter, at)
-    elif meter.attempt is None and supply != Supply.UNKNOWN:
+    elif meter.attempt is None and supply != Supply.UNKNOWN and not waits:
         never_switched = meter.seen == Supply.UNKNOWN and meter.epoch == 0
         if supply == Supply.OFF or not never_switched:
             begin_attempt(meter, at, 1)
@@ -238,7 +257,8 @@ def power_cuts(meter: Meter, watts: int, before: int | None) -> list[tuple[Reaso
 def cut(meter: Meter, reason: Reason, words: str, now: int) -> bool:
     """Cut a supply for its load, unless it is spared. Whether it was."""
     is_spared = meter.forced or meter.protected_until is not None or meter.wanted[1] == Reason.CLOSED
-    if meter.terms is None or is_spared or meter.wanted[0] == Supply.OFF:
+    is_off = meter.wanted[0] == Supply.OFF and not must_wait(meter, now)
+    if meter.terms is None or is_spared or is_off:
         return False
     day = local(now, meter.terms.zone).toordinal()
     done = meter.cut.restores if meter.cut and meter.cut.day == day else 0
