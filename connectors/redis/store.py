@@ -182,10 +182,10 @@ class Store:
             return _header(cast("bytes | None", self._at(shard).get(key("header", shard))))
 
     def server_time_ms(self) -> int:
-        """What the clock of the server's machine says, ms UTC."""
+        """What the clock of the server's machine says, of the first shard's node, ms UTC."""
         with translated():
-            seconds, micros = self._redis.time()
-        return seconds * 1_000 + micros // 1_000
+            seconds, micros = self._at(0).time()
+        return int(seconds * 1_000 + micros // 1_000)
 
     def server_cpu_seconds(self) -> float:
         """CPU time that the servers have used since they started."""
