@@ -1,6 +1,8 @@
 """`meterline replay`: build state again from the log, in memory, and look at it as it was, or hold it against what is kept."""
 
 import json
+from contextlib import closing
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -8,13 +10,16 @@ import typer
 from commands.endings import failed, refused
 from commands.replaying import AccountThen, account_then, replayed
 from commands.settle import prepare_kernel
-from commands.shared import DATA_DEFAULT, DataOption
+from commands.shared import DATA_DEFAULT, DataOption, store_url
 from commands.stores import store_to_read
 from commands.tariff_times import instant
-from commands.verify import progress_of
+from commands.verify import ArchiveOption, archive_of, progress_of
+from commands.verifying import WholeLog, archived_log, log_to
+from connectors.archive.errors import ArchiveError
 from connectors.redis.errors import StoreError
 from connectors.redis.formats import FormatError, iso
 from connectors.redis.store import Store
+from connectors.redis.streams import Streams
 from domain.ids import entry_text, meter_text, shard_of
 from domain.state import StoredShard
 from domain.units import money_text, quantity_text
@@ -31,6 +36,7 @@ def replay(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
     data: DataOption = DATA_DEFAULT,
+    archive: ArchiveOption = "",
 ) -> None:
     """Fold the log of an account's shard again, in memory, and show the account as it is, or as it was at a time.
 
@@ -39,9 +45,11 @@ def replay(
     if until and diff:
         raise refused("--diff holds against what the store keeps now: leave out --until")
     try:
-        with store_to_read(data) as store:
-            found, differences = _replay(store, account, until, diff=diff)
-    except FormatError as error:
+        place = archive_of(data, archive)
+        with store_to_read(data) as store, closing(Streams.open(store_url(data))) as streams:
+            archived = archived_log(place, streams) if place else None
+            found, differences = _replay(store, archived, account, until, diff=diff)
+    except (FormatError, ArchiveError) as error:
         raise failed(str(error)) from None
     except StoreError as error:
         raise refused(str(error)) from None
@@ -52,15 +60,18 @@ def replay(
     raise typer.Exit(1 if differences else 0)
 
 
-def _replay(store: Store, account: str, until: str, *, diff: bool) -> tuple[AccountThen, list[str]]:
+def _replay(
+    store: Store, archived: WholeLog | None, account: str, until: str, *, diff: bool
+) -> tuple[AccountThen, list[str]]:
     shard = shard_of(account, store.shards)
     stored = store.load(shard)
     until_ms = _until(stored, until)
-    if store.is_cut("log", shard):
-        raise refused(f"the beginning of the log of shard {shard:02d} is in an archive: it cannot be folded from here")
+    log = archived if store.is_cut("log", shard) else partial(log_to, store)
+    if log is None:
+        raise refused(f"the beginning of the log of shard {shard:02d} is in an archive: say with --archive where it is")
     prepare_kernel()
     with progress_of(sum(stored.header.classes)) as heard:
-        state = replayed(store, shard, stored.position, until_ms, heard)
+        state = replayed(log, shard, stored.position, until_ms, heard)
     found = account_then(state, account)
     if found is None:
         when = f" until {iso(until_ms)}" if until_ms is not None else ""

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from commands.verifying import Entries, Heard, log_to
-from connectors.redis.store import Store
+from commands.verifying import Entries, Heard, WholeLog
 from domain.facts import Fact, ReadingBlock
 from domain.ids import EntryId
 from domain.words import AccountState, Level
@@ -24,13 +23,13 @@ class AccountThen:
     registers: dict[int, int]
 
 
-def replayed(store: Store, shard: int, position: EntryId, until_ms: int | None, heard: Heard) -> ShardState:
+def replayed(log: WholeLog, shard: int, position: EntryId, until_ms: int | None, heard: Heard) -> ShardState:
     """A shard's state, folded from its log into memory, up to a position, and before the first fact that says a later time than `until_ms`.
 
-    Raises FormatError for what this release cannot read, and StoreError.
+    Raises what reading the log does.
     """
     state = ShardState(shard)
-    for entries in log_to(store, shard, position):
+    for entries in log(shard, position):
         taken = list(_before(entries, until_ms))
         state, _ = fold(state, taken)
         heard(entries)

@@ -73,7 +73,8 @@ def up(
                 kept = ("--keep-minutes", str(keep_minutes))
                 running.start_beside("archive", "archive", "--data", str(data), *archiving, *kept)
             if verify_every:
-                running.start_beside("verify", "verify", "--data", str(data), "--every", str(verify_every))
+                where = ("--archive", archiving[1]) if archiving else ()
+                running.start_beside("verify", "verify", "--data", str(data), "--every", str(verify_every), *where)
             say(f"running; API at http://127.0.0.1:{port}, logs in {data / 'logs'}; Ctrl-C ends it")
             while True:
                 running.watch()

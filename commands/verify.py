@@ -4,7 +4,8 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,14 +13,17 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from commands.archive import place_in
 from commands.endings import refused
 from commands.settle import prepare_kernel
 from commands.shared import DATA_DEFAULT, DataOption, store_url
 from commands.stores import store_to_read
 from commands.up import stop_on_signals
-from commands.verifying import AUDITED_MAX, Entries, Heard, Proof, readings_in, verify_store
+from commands.verifying import AUDITED_MAX, Entries, Heard, Proof, archived_log, readings_in, verify_store
+from connectors.archive.files import Archive
 from connectors.redis.errors import StoreError
 from connectors.redis.store import Store
+from connectors.redis.streams import Streams
 from domain.facts import ReadingBlock
 from domain.units import HOUR_MS, money_text
 from domain.verdict import Verdict
@@ -42,6 +46,13 @@ CHECKED = {
 AuditOption = Annotated[
     int, typer.Option("--audit-max", min=0, help="Readings up to which the slow, independent audit is made; 0: never.")
 ]
+ArchiveOption = Annotated[
+    str,
+    typer.Option(
+        help="Where the archive is; empty: the folder `archive` of the data directory, if there is one.",
+        envvar="METERLINE_ARCHIVE",
+    ),
+]
 EveryOption = Annotated[
     float, typer.Option("--every", min=0.0, help="Hours: verify again and again, for gauges; 0: once.")
 ]
@@ -51,18 +62,20 @@ def verify(
     data: DataOption = DATA_DEFAULT,
     every: EveryOption = 0.0,
     audited_max: AuditOption = AUDITED_MAX,
+    archive: ArchiveOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
 ) -> None:
     """Check that nothing is lost and nothing doubled: chain, ledger, energy, orders, and all state against a fold of the log.
 
     Only reads, and may run beside everything else. Exit codes: 0 all agrees, 1 differences were found, 2 it cannot be checked.
     """
+    place = archive_of(data, archive)
     try:
         if every:
-            _again_and_again(store_url(data), audited_max, every)
+            _again_and_again(store_url(data), audited_max, every, place)
         with store_to_read(data) as store:
             prepare_kernel()
-            verdict, proof = _once(store, audited_max)
+            verdict, proof = _once(store, store_url(data), audited_max, place)
     except StoreError as error:
         raise refused(str(error)) from None
     _show(proof, verdict)
@@ -71,7 +84,12 @@ def verify(
     raise typer.Exit(0 if proof.findings.agree else 1)
 
 
-def _again_and_again(url: str, audited_max: int, hours: float) -> None:
+def archive_of(data: Path, address: str) -> Archive | None:
+    """The archive at an address, else that of the data directory; None if it has none. Ends the command for no address."""
+    return place_in(data, address) if address or (data / "archive").is_dir() else None
+
+
+def _again_and_again(url: str, audited_max: int, hours: float, place: Archive | None) -> None:
     """Verify until interrupted, out of the way of everything else."""
     os.nice(NICENESS)
     stop_on_signals()
@@ -80,7 +98,7 @@ def _again_and_again(url: str, audited_max: int, hours: float) -> None:
         while True:
             store = Store.open(url)
             try:
-                verdict, proof = _once(store, audited_max)
+                verdict, proof = _once(store, url, audited_max, place)
             finally:
                 store.close()
             typer.echo(json.dumps(_figures(proof, verdict)))
@@ -89,10 +107,10 @@ def _again_and_again(url: str, audited_max: int, hours: float) -> None:
         raise typer.Exit(0) from None
 
 
-def _once(store: Store, audited_max: int) -> tuple[Verdict, Proof]:
-    begun = time.monotonic()
-    with progress_of(readings_in(store)) as heard:
-        proof = verify_store(store, audited_max, heard)
+def _once(store: Store, url: str, audited_max: int, place: Archive | None) -> tuple[Verdict, Proof]:
+    begun, streams = time.monotonic(), Streams.open(url)
+    with closing(streams), progress_of(readings_in(store)) as heard:
+        proof = verify_store(store, audited_max, heard, archived_log(place, streams) if place else None)
     took = round(1000 * (time.monotonic() - begun))
     verdict = Verdict(at=time.time_ns() // 1_000_000, took_ms=took, differences=dict(proof.findings.counts))
     store.keep_verdict(verdict)

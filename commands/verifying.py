@@ -7,15 +7,21 @@ to just that position, before which nothing changes.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice, takewhile
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from commands.kept_streams import KeptStreams, kept_entries
+from connectors.archive.entries import entries
+from connectors.archive.errors import ArchiveError
+from connectors.archive.files import Archive
 from connectors.redis.formats import FormatError
 from connectors.redis.keys import ledger_key
 from connectors.redis.store import Store
+from connectors.redis.streams import Streams
 from domain.effects import POSTING
 from domain.facts import Fact, ReadingBlock
 from domain.ids import LOG_START, EntryId, entry_text
@@ -39,6 +45,8 @@ _ENTRIES_AT_ONCE, _LEDGERS_AT_ONCE = 64, 1_000
 
 Entries = list[tuple[EntryId, Fact]]
 Heard = Callable[[Entries], None]
+WholeLog = Callable[[int, EntryId], Iterator[Entries]]
+"""A shard's log from its beginning up to and with an entry, in batches."""
 
 
 @dataclass(slots=True)
@@ -53,8 +61,13 @@ class Proof:
     orders: dict[bytes, int] = field(default_factory=dict)
 
 
-def verify_store(store: Store, audited_max: int = AUDITED_MAX, heard: Heard = lambda _: None) -> Proof:
-    """Hold every shard of a store against itself. `heard` is told the entries of the log as they are read. Raises StoreError."""
+def verify_store(
+    store: Store, audited_max: int = AUDITED_MAX, heard: Heard = lambda _: None, archived: WholeLog | None = None
+) -> Proof:
+    """Hold every shard of a store against itself. `heard` is told the entries of the log as they are read.
+
+    `archived` gives the logs whose beginning is no longer in the server; None: these are not folded. Raises StoreError.
+    """
     proof = Proof()
     readings = readings_in(store)
     audits = readings <= audited_max
@@ -63,19 +76,30 @@ def verify_store(store: Store, audited_max: int = AUDITED_MAX, heard: Heard = la
             f"not audited: {readings:,} readings are more than {audited_max:,}; --audit-max {readings} audits them, one after the other"
         )
     for shard in range(store.shards):
-        Verification(store, shard, proof, heard).run(audits=audits)
+        Verification(store, shard, proof, heard, archived).run(audits=audits)
     return proof
+
+
+def archived_log(archive: Archive, streams: Streams) -> WholeLog:
+    """The log of an archive, and then of the server. Raises ArchiveGap, ArchiveError, FormatError and StoreError as it is read."""
+
+    def log(shard: int, until: EntryId) -> Iterator[Entries]:
+        found = takewhile(lambda each: each[0] <= until, entries(archive, streams, shard))
+        while batch := list(islice(found, _ENTRIES_AT_ONCE)):
+            yield batch
+
+    return log
 
 
 def log_to(store: Store, shard: int, until: EntryId) -> Iterator[Entries]:
     """A shard's log from its beginning up to and with an entry, in batches. Raises FormatError and StoreError."""
     after = LOG_START
     store.begin_read(shard, after, _ENTRIES_AT_ONCE)
-    while entries := store.finish_read(shard):
-        after = entries[-1][0]
+    while batch := store.finish_read(shard):
+        after = batch[-1][0]
         if after < until:
             store.begin_read(shard, after, _ENTRIES_AT_ONCE)  # The server answers while the caller folds.
-        yield [(entry, fact) for entry, fact in entries if entry <= until]
+        yield [(entry, fact) for entry, fact in batch if entry <= until]
         if after >= until:
             return
 
@@ -90,8 +114,9 @@ def readings_in(store: Store) -> int:
 class Verification:
     """One shard."""
 
-    def __init__(self, store: Store, shard: int, proof: Proof, heard: Heard) -> None:
+    def __init__(self, store: Store, shard: int, proof: Proof, heard: Heard, archived: WholeLog | None) -> None:
         self._store, self._shard, self._proof, self._heard = store, shard, proof, heard
+        self._archived = archived
         self._findings = proof.findings
         self._name = f"shard {shard:02d}"
 
@@ -129,23 +154,24 @@ class Verification:
 
     def _hold_against_log(self, stored: StoredShard, streams: KeptStreams, *, audits: bool, is_cut: bool) -> None:
         """Fold the log to where the state stands, and compare state, effects and the audit's opinion."""
-        if is_cut:
+        if is_cut and self._archived is None:
             self._findings.note(
-                f"{self._name}: the beginning of its log is in an archive: state, effects and audit are not checked, and the chain from the oldest posting that is here"
+                f"{self._name}: the beginning of its log is in an archive: state, effects and audit are not checked, and the chain from the oldest posting that is here; --archive says where it is"
             )
             streams.drain()
             return
+        log = self._archived if is_cut and self._archived else partial(log_to, self._store)
         state, audit = ShardState(self._shard), Audit(self._shard)
         try:
-            for entries in log_to(self._store, self._shard, stored.position):
-                state, folded = fold(state, entries)
+            for batch in log(self._shard, stored.position):
+                state, folded = fold(state, batch)
                 for effects in folded:
                     streams.expect(effects)
                 if audits:
-                    for entry, fact in entries:
+                    for entry, fact in batch:
                         audit.take(entry, fact)
-                self._count(entries)
-        except FormatError as error:
+                self._count(batch)
+        except (FormatError, ArchiveError) as error:
             self._findings.differ(Check.LOG, [str(error)])
             streams.drain()
             return
@@ -155,10 +181,10 @@ class Verification:
             with self._readable(Check.AUDIT):
                 self._findings.differ(Check.AUDIT, compare(audit, stored))
 
-    def _count(self, entries: Entries) -> None:
-        self._proof.entries += len(entries)
-        self._proof.readings += sum(len(fact) for _, fact in entries if isinstance(fact, ReadingBlock))
-        self._heard(entries)
+    def _count(self, batch: Entries) -> None:
+        self._proof.entries += len(batch)
+        self._proof.readings += sum(len(fact) for _, fact in batch if isinstance(fact, ReadingBlock))
+        self._heard(batch)
 
     def _close_state(self, state: ShardState, stored: StoredShard) -> None:
         self._findings.made(Check.LOG)
