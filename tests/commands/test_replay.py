@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import redis
 from log_samples import START, options, order_text, settings, street
 
 from commands.replaying import account_then, replayed
+from commands.verifying import log_to
 from connectors.redis.keys import key
 from connectors.redis.store import Store
 from domain.facts import RechargeOrdered, Ticked
@@ -42,7 +44,7 @@ def test_a_balance_is_as_it_was(store, minutes, balance):
     """Until a time counts what facts say up to and with it, and no more; without a time, all."""
     until = None if minutes is None else START + round(minutes * MINUTE_MS)
 
-    state = replayed(store, SHARD, store.position(SHARD), until, lambda _: None)
+    state = replayed(partial(log_to, store), SHARD, store.position(SHARD), until, lambda _: None)
 
     found = account_then(state, ACCOUNT)
     assert (found.balance if found else None) == balance
