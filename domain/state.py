@@ -420,6 +420,17 @@ class ChargeItem(msgspec.Struct, frozen=True, kw_only=True):
     due_at: int
 
 
+class ChargedItem(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a fee of this name has been charged: `until` is the first local day number that no charge was for.
+
+    It outlives the fee, so that none that is set again charges a day twice, and goes when no fee can begin before it any more.
+    """
+
+    account: str
+    item: str
+    until: int
+
+
 class StandingAlarm(msgspec.Struct, frozen=True, kw_only=True):
     """An alarm of a watched meter that is raised. `last`: ms UTC at which it was said last."""
 
@@ -541,6 +552,7 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "controls": (int, Control),
     "used_while_off": (int, UseWhileOff),
     "charge_items": (str, ChargeItem),
+    "charged_items": (str, ChargedItem),
     "standing_alarms": (str, StandingAlarm),
     "meter_clocks": (int, MeterClock),
     "main_meters": (int, MainMeter),

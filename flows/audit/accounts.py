@@ -106,6 +106,7 @@ class Accounts(Book):
             self._prepared.discard(fact.account)
             self._closed.add(fact.account)
             self._items = {name: item for name, item in self._items.items() if name[0] != fact.account}
+            self._charged_before = {name: day for name, day in self._charged_before.items() if name[0] != fact.account}
         return None
 
     def _round(self, account: str) -> None:

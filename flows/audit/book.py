@@ -75,6 +75,7 @@ class Book:
         self._pays_since: dict[str, int] = {}
         self._reversed: set[bytes] = set()
         self._items: dict[tuple[str, str], tuple[ChargeItemSet, int]] = {}
+        self._charged_before: dict[tuple[str, str], int] = {}
 
     @property
     def quarantined(self) -> dict[Metering, int]:

@@ -15,7 +15,7 @@ from domain.ids import order_id
 from domain.units import DAY_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO
 from domain.words import AllowanceKind, Period, Refusal
 from flows.audit.book import Book
-from flows.audit.months import Allowance, begin_of, fee, next_period
+from flows.audit.months import Allowance, begin_of, day_of, fee, next_period, paid_before
 from flows.audit.terms import YEAR_2100_MS, is_item_valid
 
 
@@ -98,7 +98,12 @@ class Money(Book):
         if fact.account in self._closed:
             return Refusal.ACCOUNT_CLOSED
         name = fact.account, fact.item
-        self._items[name] = fact, max(fact.starts, self._items[name][1]) if name in self._items else fact.starts
+        free = self._charged_before.get(name, fact.starts)
+        if fact.period == Period.ONCE and fact.starts < free:
+            return Refusal.TERMS_INVALID
+        since = self._pays_since.get(fact.account)
+        moved_in = fact.starts if since is None else day_of(since, fact.zone)
+        self._items[name] = fact, max(fact.starts, free, moved_in)
         self._forget_ended(name)
         return None
 
@@ -124,6 +129,7 @@ class Money(Book):
     def _charge_item(self, name: tuple[str, str]) -> None:
         item, day = self._items[name]
         self.balances[item.account] -= fee(item, day)
+        self._charged_before[name] = paid_before(item, day)
         if item.period == Period.ONCE:
             del self._items[name]
             return

@@ -1,4 +1,4 @@
-"""Streets in which one thing happens often: supplies that are switched, meters that are watched, and houses with main meters.
+"""Streets in which one thing happens often: supplies that are switched, meters that are watched, houses with main meters, and fees.
 
 In a street of everything the third failed attempt in a row, or the end of a month, is too rare to be met by chance.
 """
@@ -119,3 +119,14 @@ class Housed(_Plain):
             fact, subs=subs, loss_max_permille=choice.choice([0, 100]), loss_min=0
         )
         return self.orders[-1]
+
+
+class Rented(_Plain):
+    """Fees that are set, ended and set again while tenants come and go, over months."""
+
+    pauses = (15, 60, 600, 1_500, 1_500, 10_000)
+
+    def kinds(self) -> list[Callable[[], Fact]]:
+        """What may happen."""
+        often = [self._block] * 2 + [self._tick] * 8 + [self._item] * 8 + [self._tenancy] * 4
+        return [*often, self._money, self._allowance, self._corrected, self._repeated]
