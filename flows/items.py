@@ -3,6 +3,8 @@
 The first charge of an item is for the rest of its first period, later ones are for whole calendar periods. An amount is rounded half up to a
 hundredth of the currency, once, when it is charged.
 
+Fees of a prepared account wait until somebody has it: its opening lets them fall due from that day on.
+
 How far a fee has been charged is remembered by its name, also when it has ended, so that no day is charged twice.
 """
 
@@ -15,7 +17,7 @@ from domain.effects import Effects
 from domain.ids import order_id
 from domain.state import AccountRecord, ChargedItem, ChargeItem
 from domain.units import DAY_MS
-from domain.words import ITEM_REVENUE, Ledger, Period
+from domain.words import ITEM_REVENUE, AccountState, Ledger, Period
 from flows.ledger import post_order
 from flows.readings.settling import charge
 from flows.state import ShardState
@@ -70,12 +72,17 @@ def at_midnight(day: int, zone_name: str) -> int:
 
 
 def charge_due(state: ShardState, now: int, effects: Effects) -> None:
-    """Charge every item that has fallen due by `now`, in order of time and then of name."""
+    """Charge every item of an open account that has fallen due by `now`, in order of time and then of name."""
     while state.due_items.is_due(now):
         at, key = state.due_items.take()
         item = state.items.get(key)
-        if item is not None and item.due_at == at:
+        if item is not None and item.due_at == at and not _is_prepared(state, item.account):
             _charge(state, key, item, now, effects)
+
+
+def _is_prepared(state: ShardState, account: str) -> bool:
+    row = state.account_records[account].row
+    return bool(state.accounts.rows[row].state == AccountState.PREPARED)
 
 
 def _charge(state: ShardState, key: str, item: ChargeItem, now: int, effects: Effects) -> None:
@@ -107,6 +114,13 @@ def first_day(state: ShardState, key: str, record: AccountRecord, starts: int, z
     charged = state.charged_items.get(key)
     tenancy = local_day(record.pays_since, zone) if record.pays_since else starts
     return max(starts, tenancy, charged.until if charged else starts)
+
+
+def begin_items(state: ShardState, record: AccountRecord) -> None:
+    """Let the fees of a new tenant fall due no earlier than on the tenant's first day. One that ended before is gone."""
+    for key, item in state.items.sorted():
+        if item.account == record.account:
+            plan_item(state, key, item, max(item.day, local_day(record.pays_since, item.zone)))
 
 
 def drop_items(state: ShardState, account: str) -> None:

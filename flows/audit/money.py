@@ -118,12 +118,14 @@ class Money(Book):
             del self._items[name]
 
     def _charge_items(self) -> None:
-        """Every fee that is due, in order of time and then of name."""
+        """Every fee of somebody that is due, in order of time and then of name."""
         while due := [(begin, name) for name, begin in self._begins() if begin <= self._now]:
             self._charge_item(min(due)[1])
 
     def _begins(self) -> Iterator[tuple[tuple[str, str], int]]:
         for name, (item, day) in self._items.items():
+            if item.account in self._prepared:
+                continue
             yield name, begin_of(day, item.zone)
 
     def _charge_item(self, name: tuple[str, str]) -> None:

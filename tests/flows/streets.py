@@ -8,7 +8,16 @@ from collections.abc import Callable, Sequence
 import msgspec
 from histories import Street, flat, readings
 
-from domain.facts import CommandReported, Fact, MainMeterSet, MeterInstalled, MeterWatchSet, ReadingBlock
+from domain.facts import (
+    AccountOpened,
+    AlarmTerms,
+    CommandReported,
+    Fact,
+    MainMeterSet,
+    MeterInstalled,
+    MeterWatchSet,
+    ReadingBlock,
+)
 from domain.units import DAY_MS, HOUR_MS
 from domain.words import Stage, Status, Supply
 
@@ -125,6 +134,10 @@ class Rented(_Plain):
     """Fees that are set, ended and set again while tenants come and go, over months."""
 
     pauses = (15, 60, 600, 1_500, 1_500, 10_000)
+
+    def _opened(self, account: str, terms: AlarmTerms) -> AccountOpened:
+        opened = super()._opened(account, terms)
+        return msgspec.structs.replace(opened, prepared=self.random.random() < 0.5)
 
     def kinds(self) -> list[Callable[[], Fact]]:
         """What may happen."""

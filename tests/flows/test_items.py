@@ -3,9 +3,16 @@
 from datetime import date
 
 import pytest
-from test_machine import EIGHT, Home, at, kinds
+from test_machine import EIGHT, TERMS, Home, at, kinds
 
-from domain.facts import AccountActivated, AccountClosed, ChargeItemEnded, ChargeItemSet
+from domain.facts import (
+    AccountActivated,
+    AccountClosed,
+    AccountOpened,
+    AccountTransferred,
+    ChargeItemEnded,
+    ChargeItemSet,
+)
 from domain.units import DAY_MS, HOUR_MS, money_text
 from domain.words import ItemKind, Ledger, Period, Settlement
 from flows.state import ShardState
@@ -190,6 +197,78 @@ def test_an_item_that_ended_is_charged_no_more():
     assert answers == ["", "unknown_account"]
     assert again.outcomes[0].refusal == "unknown_item"
     assert taken(home, "2026-02-01") == [[]]
+
+
+def prepared(home):
+    """room-202, which nobody has yet."""
+    words = {"account": "room-202", "currency": "CNY", "prepared": True}
+    home.tell(AccountOpened(at=EIGHT, id=home.id(EIGHT), alarms=TERMS, **words))
+    return {"account": "room-202"}
+
+
+def opens(home, when):
+    """room-202 is opened with one action."""
+    return home.tell(AccountActivated(at=when, id=home.id(when), account="room-202"))
+
+
+@pytest.mark.parametrize(
+    ("terms", "at_opening", "february"),
+    [
+        ({"partial": True}, ["1161.29"], ["3000.00"]),  # 12 of 31 days
+        ({}, ["3000.00"], ["3000.00"]),
+        ({"period": Period.ONCE}, ["3000.00"], []),
+        ({"ends": day("2026-01-19")}, [], []),  # ran out before anybody had the room
+        ({"ends": day("2026-01-22"), "partial": True}, ["290.32"], []),  # 3 of 31 days
+    ],
+)
+def test_fees_of_a_prepared_account_wait_for_its_opening(terms, at_opening, february):
+    """Rent from November on, and the room is opened on 20 January: nothing before, and that day begins the first period."""
+    home = Home()
+    room = prepared(home)
+    assert sets(home, "2025-11-15", **room, **terms) == ""
+
+    waiting = taken(home, "2025-12-07", "2026-01-01", "2026-01-20")
+    opens(home, midnight("2026-01-20") + 9 * HOUR_MS)
+
+    assert waiting == [[], [], []]
+    assert taken(home, "2026-01-21", "2026-02-01") == [at_opening, february]
+
+
+def test_an_opening_changes_no_fee_that_falls_due_later():
+    """Rent that is to begin in March begins in March; a reload before the opening forgets none that waits."""
+    home = Home()
+    room = prepared(home)
+    sets(home, "2026-01-01", **room)
+    sets(home, "2026-03-01", **room, item="lift")
+    home.ticks(midnight("2026-01-02"))
+    home.state.due_items = ShardState(0, items=home.state.items).due_items
+
+    opens(home, midnight("2026-02-10"))
+
+    assert taken(home, "2026-02-11", "2026-03-01") == [["3000.00"], ["3000.00", "3000.00"]]
+
+
+def test_what_fell_due_before_a_settled_transfer_is_not_the_next_tenants():
+    """No tick saw the 1st; the room passed on with a settled balance on the 3rd, and its new tenant pays from then on, by days."""
+    home = Home()
+    sets(home, "2026-01-01", partial=True)
+    moved = midnight("2026-01-03") + 9 * HOUR_MS
+    said = {"settlement": Settlement.WRITE_OFF, "reason": "moved", "name": "Li"}
+    home.tell(AccountTransferred(at=moved, id=home.id(moved), account="room-201", **said))
+
+    assert taken(home, "2026-01-04") == [["2806.45"]]  # 29 of 31 days
+
+
+def test_a_prepared_account_that_is_closed_owes_nothing():
+    """Its fees end without a charge, and the opening after it brings none of them back."""
+    home = Home()
+    room = prepared(home)
+    sets(home, "2025-12-01", **room)
+    home.ticks(midnight("2025-12-07"))
+    home.tell(AccountClosed(at=EIGHT, id=home.id(EIGHT), **room, settlement=Settlement.REFUND))
+    opens(home, midnight("2026-01-01"))
+
+    assert taken(home, "2026-01-02", "2026-02-01") == [[], []]
 
 
 def test_a_fee_can_bring_a_tenant_into_arrears():
