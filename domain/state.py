@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from domain.effects import Outcome
 from domain.facts import AlarmTerms, ControlTerms, Place, WatchTerms
 from domain.ids import EntryId
-from domain.words import AlarmKind, Commodity, ItemKind, Metering, Period, Reason, Stage, Supply
+from domain.words import AlarmKind, AllowanceKind, Commodity, ItemKind, Metering, Period, Reason, Stage, Supply
 
 ACCOUNT = np.dtype(
     (
@@ -181,6 +181,7 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     last opening or transfer. `closed_at`: 0 while it is not closed. `settled_posting`: number of the shard's last posting when the
     account was last settled; what was posted before belongs to a tenant who has gone. `pays_since`: ms UTC of the last settlement or
     opening with one action; what was used before is not the present tenant's. `policy`: whose amounts `alarms` are; "": its own.
+    `free_until`: by words.AllowanceKind, ms UTC until which an allowance that stands no more has applied; 0: none has.
     """
 
     row: int
@@ -199,6 +200,7 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     settled_posting: int = 0
     pays_since: int = 0
     policy: str = ""
+    free_until: tuple[int, ...] = (0,) * len(AllowanceKind)
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):

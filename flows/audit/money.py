@@ -87,6 +87,10 @@ class Money(Book):
         is_amount = 1 <= fact.amount <= ORDER_MAX_MICROS or fact.kind == AllowanceKind.NONE
         if not (is_amount and fact.from_day >= 0 and fact.from_day * DAY_MS < YEAR_2100_MS):
             return Refusal.TERMS_INVALID
+        if before := self._allowances.get(fact.account):
+            read = [meter.time or 0 for meter in self._meters.values() if meter.installed.account == fact.account]
+            spent = fact.account, int(before.fact.kind)
+            self._free_before[spent] = max(self._now, fact.at, self._free_before.get(spent, 0), *read)
         self._allowances[fact.account] = Allowance(fact)
         return None
 

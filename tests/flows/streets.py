@@ -81,7 +81,7 @@ class Switched(_Plain):
 
 
 class Watched(_Plain):
-    """Meters that are watched over the end of a month, some of them silent, stuck or leaking."""
+    """Meters that are watched over the end of a month, some of them silent, stuck or leaking, and corrected where it may have been free."""
 
     pauses = (15, 40, 60, 150, 150, 300, 600)
     watts = (-500, -150, 0, 300, 950, 1_500)
@@ -94,7 +94,8 @@ class Watched(_Plain):
     def kinds(self) -> list[Callable[[], Fact]]:
         """What may happen."""
         often = [self._block] * 10 + [self._tick] * 12 + [self._watch] * 5
-        return [*often, self._money, self._gone, self._tenancy, self._decided, self._corrected]
+        free = [self._allowance] * 8 + [self._corrected] * 14
+        return [*often, *free, self._money, self._gone, self._tenancy, self._decided]
 
     def _watch(self) -> Fact:
         fact, choice = super()._watch(), self.random
