@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from domain.effects import Outcome
 from domain.facts import AlarmTerms, ControlTerms, Place, WatchTerms
 from domain.ids import EntryId
-from domain.words import AlarmKind, Commodity, ItemKind, Metering, Period, Reason, Stage, Supply
+from domain.words import AlarmKind, AllowanceKind, Commodity, ItemKind, Metering, Period, Reason, Stage, Supply
 
 ACCOUNT = np.dtype(
     (
@@ -181,6 +181,7 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     last opening or transfer. `closed_at`: 0 while it is not closed. `settled_posting`: number of the shard's last posting when the
     account was last settled; what was posted before belongs to a tenant who has gone. `pays_since`: ms UTC of the last settlement or
     opening with one action; what was used before is not the present tenant's. `policy`: whose amounts `alarms` are; "": its own.
+    `free_until`: by words.AllowanceKind, ms UTC until which an allowance that stands no more has applied; 0: none has.
     """
 
     row: int
@@ -199,6 +200,7 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     settled_posting: int = 0
     pays_since: int = 0
     policy: str = ""
+    free_until: tuple[int, ...] = (0,) * len(AllowanceKind)
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -420,6 +422,17 @@ class ChargeItem(msgspec.Struct, frozen=True, kw_only=True):
     due_at: int
 
 
+class ChargedItem(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a fee of this name has been charged: `until` is the first local day number that no charge was for.
+
+    It outlives the fee, so that none that is set again charges a day twice, and goes when no fee can begin before it any more.
+    """
+
+    account: str
+    item: str
+    until: int
+
+
 class StandingAlarm(msgspec.Struct, frozen=True, kw_only=True):
     """An alarm of a watched meter that is raised. `last`: ms UTC at which it was said last."""
 
@@ -541,6 +554,7 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "controls": (int, Control),
     "used_while_off": (int, UseWhileOff),
     "charge_items": (str, ChargeItem),
+    "charged_items": (str, ChargedItem),
     "standing_alarms": (str, StandingAlarm),
     "meter_clocks": (int, MeterClock),
     "main_meters": (int, MainMeter),

@@ -2,6 +2,10 @@
 
 The first charge of an item is for the rest of its first period, later ones are for whole calendar periods. An amount is rounded half up to a
 hundredth of the currency, once, when it is charged.
+
+Fees of a prepared account wait until somebody has it: its opening lets them fall due from that day on.
+
+How far a fee has been charged is remembered by its name, also when it has ended, so that no day is charged twice.
 """
 
 from datetime import date, timedelta
@@ -11,15 +15,19 @@ import msgspec
 
 from domain.effects import Effects
 from domain.ids import order_id
-from domain.state import ChargeItem
-from domain.words import ITEM_REVENUE, Ledger, Period
+from domain.state import AccountRecord, ChargedItem, ChargeItem
+from domain.units import DAY_MS
+from domain.words import ITEM_REVENUE, AccountState, Ledger, Period
 from flows.ledger import post_order
 from flows.readings.settling import charge
 from flows.state import ShardState
 from flows.wallet import judge_account
+from tariffs.hours import local_day
 from tariffs.periods import EPOCH, midnight_ms
 from tariffs.tariff import Rounding, RoundingMode
 
+BACKWARDS_MAX_DAYS = 366
+"""How far back an item may begin."""
 CENT_MICROS = 10_000
 _CENTS = Rounding(Fraction(CENT_MICROS), RoundingMode.HALF_UP)
 _MONTHS = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}
@@ -46,9 +54,16 @@ def amount_due(item: ChargeItem) -> int:
     amount = Fraction(item.amount_micros) * (Fraction(item.area, 1000) if item.area else 1)
     if item.partial and item.period is not Period.ONCE:
         first, following = calendar_period(item.period, item.day)
-        until = following if item.ends < 0 else min(following, item.ends + 1)
-        amount *= Fraction(until - item.day, following - first)
+        amount *= Fraction(charged_until(item) - item.day, following - first)
     return int(_CENTS.of(amount))
+
+
+def charged_until(item: ChargeItem) -> int:
+    """The first local day number after those that the charge on `item.day` is for."""
+    if item.period is Period.ONCE:
+        return item.day + 1
+    following = calendar_period(item.period, item.day)[1]
+    return min(following, item.ends + 1) if item.partial and item.ends >= 0 else following
 
 
 def at_midnight(day: int, zone_name: str) -> int:
@@ -57,12 +72,17 @@ def at_midnight(day: int, zone_name: str) -> int:
 
 
 def charge_due(state: ShardState, now: int, effects: Effects) -> None:
-    """Charge every item that has fallen due by `now`, in order of time and then of name."""
+    """Charge every item of an open account that has fallen due by `now`, in order of time and then of name."""
     while state.due_items.is_due(now):
         at, key = state.due_items.take()
         item = state.items.get(key)
-        if item is not None and item.due_at == at:
+        if item is not None and item.due_at == at and not _is_prepared(state, item.account):
             _charge(state, key, item, now, effects)
+
+
+def _is_prepared(state: ShardState, account: str) -> bool:
+    row = state.account_records[account].row
+    return bool(state.accounts.rows[row].state == AccountState.PREPARED)
 
 
 def _charge(state: ShardState, key: str, item: ChargeItem, now: int, effects: Effects) -> None:
@@ -72,6 +92,7 @@ def _charge(state: ShardState, key: str, item: ChargeItem, now: int, effects: Ef
         sides = (Ledger.CUSTOMER, ITEM_REVENUE[item.kind])
         post_order(state, row, item.due_at, sides, amount, order_id(item.id), effects, day=item.day)
         judge_account(state, row, now, effects)
+    state.charged_items.put(key, ChargedItem(account=item.account, item=item.item, until=charged_until(item)))
     if item.period is Period.ONCE:
         state.items.drop(key)
     else:
@@ -86,3 +107,34 @@ def plan_item(state: ShardState, key: str, item: ChargeItem, day: int) -> None:
     due_at = at_midnight(day, item.zone)
     state.items.put(key, msgspec.structs.replace(item, day=day, due_at=due_at))
     state.due_items.put(due_at, key)
+
+
+def first_day(state: ShardState, key: str, record: AccountRecord, starts: int, zone: str) -> int:
+    """The local day on which an item that is to begin on `starts` can: after what was charged, and not before the present tenant."""
+    charged = state.charged_items.get(key)
+    tenancy = local_day(record.pays_since, zone) if record.pays_since else starts
+    return max(starts, tenancy, charged.until if charged else starts)
+
+
+def begin_items(state: ShardState, record: AccountRecord) -> None:
+    """Let the fees of a new tenant fall due no earlier than on the tenant's first day. One that ended before is gone."""
+    for key, item in state.items.sorted():
+        if item.account == record.account:
+            plan_item(state, key, item, max(item.day, local_day(record.pays_since, item.zone)))
+
+
+def drop_items(state: ShardState, account: str) -> None:
+    """End the fees of an account, and forget what was charged: a later tenant has not paid it."""
+    for key, item in state.items.sorted():
+        if item.account == account:
+            state.items.drop(key)
+    for key, charged in state.charged_items.sorted():
+        if charged.account == account:
+            state.charged_items.drop(key)
+
+
+def forget_charged(state: ShardState, now: int) -> None:
+    """Forget what was charged so long ago that no item may begin before its end."""
+    for key, charged in state.charged_items.sorted():
+        if (charged.until + BACKWARDS_MAX_DAYS) * DAY_MS <= now:
+            state.charged_items.drop(key)

@@ -58,7 +58,7 @@ from flows.ledger import append_postings, seal
 from flows.main_meters import compare_main, end_days
 from flows.orders.accounts import activate_account, open_account, update_account
 from flows.orders.allowances import set_allowance
-from flows.orders.answers import decide_order, prune_outcomes
+from flows.orders.answers import decide_order, prune
 from flows.orders.closing import close_account, transfer_account
 from flows.orders.control import order_control, protect, release_load, set_control_terms
 from flows.orders.corrections import correct_reading
@@ -295,7 +295,7 @@ def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
         watch(state, now, today, _local_minutes(state, now), effects)
         end_days(state, now, today, effects)
     commands.tick(state, now, effects)
-    prune_outcomes(state, now)
+    prune(state, now)
 
 
 def _local_days(state: ShardState, at: int) -> NDArray[np.int32]:

@@ -25,6 +25,7 @@ from domain.state import (
     AccountRecord,
     Assignment,
     Changes,
+    ChargedItem,
     ChargeItem,
     Control,
     Forced,
@@ -214,6 +215,7 @@ class ShardState:
     controls: Table[int, Control] = field(default_factory=Table)
     used_while_off: Table[int, UseWhileOff] = field(default_factory=Table)
     items: Table[str, ChargeItem] = field(default_factory=Table)
+    charged_items: Table[str, ChargedItem] = field(default_factory=Table)
     standing: Table[str, StandingAlarm] = field(default_factory=Table)
     meter_clocks: Table[int, MeterClock] = field(default_factory=Table)
     main_meters: Table[int, MainMeter] = field(default_factory=Table)
@@ -272,6 +274,7 @@ class ShardState:
             controls=Table(records["controls"]),
             used_while_off=Table(records["used_while_off"]),
             items=Table(records["charge_items"]),
+            charged_items=Table(records["charged_items"]),
             standing=Table(records["standing_alarms"]),
             meter_clocks=Table(records["meter_clocks"]),
             main_meters=Table(records["main_meters"]),
@@ -377,6 +380,7 @@ class ShardState:
             "controls": self.controls.take_changes(),
             "used_while_off": self.used_while_off.take_changes(),
             "charge_items": self.items.take_changes(),
+            "charged_items": self.charged_items.take_changes(),
             "standing_alarms": self.standing.take_changes(),
             "meter_clocks": self.meter_clocks.take_changes(),
             "main_meters": self.main_meters.take_changes(),

@@ -15,6 +15,7 @@ from domain.facts import (
 from domain.units import PICOS_PER_MICRO
 from domain.words import Refusal, Settlement
 from flows.audit.book import Book
+from flows.audit.months import day_of
 from flows.audit.terms import are_terms_valid
 from tariffs.zones import zone
 
@@ -76,8 +77,18 @@ class Accounts(Book):
             return Refusal.ACCOUNT_OPEN
         self._prepared.discard(fact.account)
         self._closed.discard(fact.account)
-        self._pays_since[fact.account] = fact.at
+        self._move_in(fact.account, fact.at)
         return None
+
+    def _move_in(self, account: str, at: int) -> None:
+        """From now on somebody else pays, and no fee for any day before."""
+        self._pays_since[account] = at
+        for name, (item, day) in [*self._items.items()]:
+            if item.account == account:
+                first = max(day, day_of(at, item.zone))
+                self._items[name] = item, first
+                if 0 <= item.ends < first:
+                    del self._items[name]
 
     def _update(self, fact: AccountUpdated) -> Refusal | None:
         if fact.account not in self._accounts:
@@ -100,12 +111,13 @@ class Accounts(Book):
             elif fact.settlement != (Settlement.PAY_UP if self.balances[fact.account] < 0 else Settlement.REFUND):
                 return Refusal.BALANCE_NOT_SETTLED
             self._round(fact.account)
-            self._pays_since[fact.account] = fact.at
+            self._move_in(fact.account, fact.at)
             self._recharges = {key: each for key, each in self._recharges.items() if each.account != fact.account}
         if not goes_on:
             self._prepared.discard(fact.account)
             self._closed.add(fact.account)
             self._items = {name: item for name, item in self._items.items() if name[0] != fact.account}
+            self._charged_before = {name: day for name, day in self._charged_before.items() if name[0] != fact.account}
         return None
 
     def _round(self, account: str) -> None:

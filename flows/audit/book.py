@@ -70,11 +70,13 @@ class Book:
         self._counters: dict[tuple[str, Commodity, tuple[int, ...]], TierCounter] = {}
         self._kept: dict[bytes, tuple[bytes, str]] = {}
         self._allowances: dict[str, Allowance] = {}
+        self._free_before: dict[tuple[str, int], int] = {}
         self._cases = Cases()
         self._recharges: dict[bytes, RechargeOrdered] = {}
         self._pays_since: dict[str, int] = {}
         self._reversed: set[bytes] = set()
         self._items: dict[tuple[str, str], tuple[ChargeItemSet, int]] = {}
+        self._charged_before: dict[tuple[str, str], int] = {}
 
     @property
     def quarantined(self) -> dict[Metering, int]:

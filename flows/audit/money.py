@@ -15,7 +15,7 @@ from domain.ids import order_id
 from domain.units import DAY_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO
 from domain.words import AllowanceKind, Period, Refusal
 from flows.audit.book import Book
-from flows.audit.months import Allowance, begin_of, fee, next_period
+from flows.audit.months import Allowance, begin_of, day_of, fee, next_period, paid_before
 from flows.audit.terms import YEAR_2100_MS, is_item_valid
 
 
@@ -87,6 +87,10 @@ class Money(Book):
         is_amount = 1 <= fact.amount <= ORDER_MAX_MICROS or fact.kind == AllowanceKind.NONE
         if not (is_amount and fact.from_day >= 0 and fact.from_day * DAY_MS < YEAR_2100_MS):
             return Refusal.TERMS_INVALID
+        if before := self._allowances.get(fact.account):
+            read = [meter.time or 0 for meter in self._meters.values() if meter.installed.account == fact.account]
+            spent = fact.account, int(before.fact.kind)
+            self._free_before[spent] = max(self._now, fact.at, self._free_before.get(spent, 0), *read)
         self._allowances[fact.account] = Allowance(fact)
         return None
 
@@ -98,7 +102,12 @@ class Money(Book):
         if fact.account in self._closed:
             return Refusal.ACCOUNT_CLOSED
         name = fact.account, fact.item
-        self._items[name] = fact, max(fact.starts, self._items[name][1]) if name in self._items else fact.starts
+        free = self._charged_before.get(name, fact.starts)
+        if fact.period == Period.ONCE and fact.starts < free:
+            return Refusal.TERMS_INVALID
+        since = self._pays_since.get(fact.account)
+        moved_in = fact.starts if since is None else day_of(since, fact.zone)
+        self._items[name] = fact, max(fact.starts, free, moved_in)
         self._forget_ended(name)
         return None
 
@@ -113,17 +122,20 @@ class Money(Book):
             del self._items[name]
 
     def _charge_items(self) -> None:
-        """Every fee that is due, in order of time and then of name."""
+        """Every fee of somebody that is due, in order of time and then of name."""
         while due := [(begin, name) for name, begin in self._begins() if begin <= self._now]:
             self._charge_item(min(due)[1])
 
     def _begins(self) -> Iterator[tuple[tuple[str, str], int]]:
         for name, (item, day) in self._items.items():
+            if item.account in self._prepared:
+                continue
             yield name, begin_of(day, item.zone)
 
     def _charge_item(self, name: tuple[str, str]) -> None:
         item, day = self._items[name]
         self.balances[item.account] -= fee(item, day)
+        self._charged_before[name] = paid_before(item, day)
         if item.period == Period.ONCE:
             del self._items[name]
             return

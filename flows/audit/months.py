@@ -20,6 +20,11 @@ def begin_of(day: int, zone_name: str) -> int:
     return int(datetime(at.year, at.month, at.day, tzinfo=zone(zone_name)).timestamp()) * 1000
 
 
+def day_of(at: int, zone_name: str) -> int:
+    """Local day number of an instant in ms UTC."""
+    return datetime.fromtimestamp(at // 1000, zone(zone_name)).toordinal() - date(1970, 1, 1).toordinal()
+
+
 def next_period(period: Period, day: int) -> int:
     """The day after, until it is the first of a month, of a quarter, of a year."""
     first_months = {Period.MONTH: range(1, 13), Period.QUARTER: (1, 4, 7, 10), Period.YEAR: (1,)}[period]
@@ -35,9 +40,16 @@ def fee(item: ChargeItemSet, day: int) -> int:
     if item.partial and item.period != Period.ONCE:
         following = next_period(item.period, day)
         first = max(back for back in range(following - 366, following) if next_period(item.period, back - 1) == back)
-        until = following if item.ends < 0 else min(following, item.ends + 1)
-        amount *= Fraction(until - day, following - first)
+        amount *= Fraction(paid_before(item, day) - day, following - first)
     return (2 * amount.numerator + amount.denominator) // (2 * amount.denominator) * 10_000 * PICOS_PER_MICRO
+
+
+def paid_before(item: ChargeItemSet, day: int) -> int:
+    """The day after the last one that the charge on `day` pays."""
+    if item.period == Period.ONCE:
+        return day + 1
+    following = next_period(item.period, day)
+    return item.ends + 1 if item.partial and 0 <= item.ends < following else following
 
 
 class Allowance:

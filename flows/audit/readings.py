@@ -136,7 +136,7 @@ class Readings(Book):
         if self._is_beyond(meter):
             return Refusal.AMOUNT_TOO_LARGE
         if fact.usage_delta and (
-            fact.from_ms < self._pays_since.get(meter.installed.account, 0) or self._may_be_free(meter)
+            fact.from_ms < self._pays_since.get(meter.installed.account, 0) or self._may_be_free(meter, fact.from_ms)
         ):
             return Refusal.DECISION_NOT_POSSIBLE
         installed, span = meter.installed, (fact.from_ms, fact.until_ms)
@@ -153,7 +153,11 @@ class Readings(Book):
         meter.register = meter.register if fact.register is None else fact.register
         return None
 
-    def _may_be_free(self, meter: Meter) -> bool:
-        allowance = self._allowances.get(meter.installed.account)
-        own = AllowanceKind.ELECTRICITY + meter.installed.commodity
-        return allowance is not None and allowance.fact.kind in {AllowanceKind.MONEY, own}
+    def _may_be_free(self, meter: Meter, since: int) -> bool:
+        """Something is free now that this may be part of, or was until later than `since`."""
+        account = meter.installed.account
+        allowance = self._allowances.get(account)
+        for kind in (AllowanceKind.MONEY, AllowanceKind.ELECTRICITY + meter.installed.commodity):
+            if (allowance and allowance.fact.kind == kind) or since < self._free_before.get((account, int(kind)), 0):
+                return True
+        return False

@@ -12,6 +12,7 @@ from domain.facts import AccountActivated, AccountOpened, AccountUpdated, AlarmT
 from domain.state import AccountRecord
 from domain.units import MONEY_MAX_MICROS
 from domain.words import AccountState, Refusal
+from flows.items import begin_items
 from flows.orders.answers import Answer
 from flows.state import ShardState
 from flows.supply.commands import reconcile
@@ -96,7 +97,7 @@ def _enter_row(state: ShardState, row: int, terms: AlarmTerms) -> None:
 
 
 def activate_account(state: ShardState, fact: AccountActivated, effects: Effects) -> Answer:
-    """Open a prepared account, or a closed one again: usage is charged from each meter's last reading on."""
+    """Open a prepared account, or a closed one again: usage is charged from each meter's last reading on, fees from this day on."""
     record = state.account_records.get(fact.account)
     if record is None:
         return Refusal.UNKNOWN_ACCOUNT
@@ -108,6 +109,7 @@ def activate_account(state: ShardState, fact: AccountActivated, effects: Effects
     name = record.name if fact.name is None else fact.name
     record = msgspec.structs.replace(record, name=name, tenant_since=fact.at, pays_since=fact.at, closed_at=0)
     state.account_records.put(fact.account, record)
+    begin_items(state, record)
     reconcile_meters(state, record, fact.at, effects)
     return None
 

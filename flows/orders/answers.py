@@ -16,6 +16,7 @@ from domain.ids import order_id, order_time_ms
 from domain.state import KeptOutcome
 from domain.units import DAY_MS
 from domain.words import Refusal
+from flows.items import forget_charged
 from flows.state import ShardState
 
 IDS_KEPT_MS = 90 * DAY_MS
@@ -87,8 +88,8 @@ def said(state: ShardState, fact: Any, account: str, amount_micros: int, detail:
     return msgspec.structs.replace(outcome, account=account, amount_micros=amount_micros, balance_micros=balance)
 
 
-def prune_outcomes(state: ShardState, now: int) -> None:
-    """Once a day, forget outcomes whose ids are older than are accepted."""
+def prune(state: ShardState, now: int) -> None:
+    """Once a day, forget outcomes whose ids are older than are accepted, and charges before which no fee may begin."""
     today = now // DAY_MS
     if today == state.header.pruned_day:
         return
@@ -96,4 +97,5 @@ def prune_outcomes(state: ShardState, now: int) -> None:
         if order_time_ms(key) >= now - IDS_KEPT_MS:
             break
         state.outcomes.drop(key)
+    forget_charged(state, now)
     state.header = msgspec.structs.replace(state.header, pruned_day=today)

@@ -16,6 +16,7 @@ from domain.state import AccountRecord
 from domain.units import PICOS_PER_MICRO, money_text
 from domain.words import AccountState, Ledger, Refusal, Settlement
 from flows.alarms import level_alarms
+from flows.items import begin_items, drop_items
 from flows.ledger import append_postings, post_order
 from flows.orders.accounts import reconcile_meters
 from flows.orders.answers import Answer, said
@@ -52,9 +53,7 @@ def close_account(state: ShardState, fact: AccountClosed, effects: Effects) -> A
     account = state.accounts.rows[record.row]
     account.state, account.cut = AccountState.CLOSED, fact.cut
     state.account_records.put(fact.account, msgspec.structs.replace(record, closed_at=fact.at))
-    for key, item in state.items.sorted():
-        if item.account == fact.account:
-            state.items.drop(key)
+    drop_items(state, fact.account)
     for number in record.meters:
         let_go(state, state.meter_records[number].row, fact.at, effects)
     reconcile_meters(state, record, fact.at, effects)
@@ -73,6 +72,7 @@ def transfer_account(state: ShardState, fact: AccountTransferred, effects: Effec
         if refusal := _refusal(state, record, fact):
             return refusal
         settled = _settle(state, record, fact, effects)
+        begin_items(state, state.account_records[fact.account])
     record = state.account_records[fact.account]
     record = msgspec.structs.replace(record, name=fact.name, tenant_since=fact.at)
     state.account_records.put(fact.account, record)

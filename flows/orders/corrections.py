@@ -42,9 +42,9 @@ def correct_reading(state: ShardState, fact: ReadingCorrected, effects: Effects)
         return Refusal.DECISION_NOT_POSSIBLE, (
             "the tenant of that time, if there was one, has gone with a settled balance, and another one's is not touched for it"
         )
-    if fact.usage_delta and _may_be_free(state, record):
+    if fact.usage_delta and _may_be_free(state, record, fact.from_ms):
         return Refusal.DECISION_NOT_POSSIBLE, (
-            "the account has an allowance, and nobody can tell what of this was free: put the money right by an adjustment"
+            "the account has an allowance or had one then, and nobody can tell what of this was free: put the money right by an adjustment"
         )
     if fact.usage_delta < 0 and not _is_counted(state, record, fact):
         return Refusal.CORRECTION_TOO_LARGE, "more than is counted in its tier period, or the period is no longer kept"
@@ -71,11 +71,12 @@ def _mistake(fact: ReadingCorrected, record: MeterRecord, last: int) -> str:
     return "; ".join(f"expected {rule}" for rule, holds in rules.items() if not holds)
 
 
-def _may_be_free(state: ShardState, record: MeterRecord) -> bool:
-    """Whether usage of this meter is free until an allowance is used up."""
-    own = AllowanceKind.ELECTRICITY + record.commodity
-    terms = state.account_terms.rows[state.account_records[record.account].row]
-    return int(terms.allowance_kind) in {AllowanceKind.MONEY, own}
+def _may_be_free(state: ShardState, record: MeterRecord, since: int) -> bool:
+    """Whether usage of this meter from `since` on (ms UTC) can have been free: by the allowance that stands, or one that has ended."""
+    account = state.account_records[record.account]
+    standing = int(state.account_terms.rows[account.row].allowance_kind)
+    kinds = AllowanceKind.MONEY, AllowanceKind.ELECTRICITY + record.commodity
+    return standing in kinds or any(since < account.free_until[kind] for kind in kinds)
 
 
 def _is_counted(state: ShardState, record: MeterRecord, fact: ReadingCorrected) -> bool:

@@ -1,23 +1,25 @@
 """Charge items by order: set, changed, ended."""
 
+from datetime import timedelta
+
 from domain.effects import Effects
 from domain.facts import ChargeItemEnded, ChargeItemSet
 from domain.state import ChargeItem
 from domain.units import DAY_MS, ORDER_MAX_MICROS
-from domain.words import Refusal
-from flows.items import item_key, plan_item
+from domain.words import Period, Refusal
+from flows.items import BACKWARDS_MAX_DAYS, first_day, item_key, plan_item
 from flows.orders.answers import Answer
 from flows.orders.money import is_closed
 from flows.readings.metering import LATEST_MS
 from flows.state import ShardState
+from tariffs.periods import EPOCH
 from tariffs.zones import zone
 
-BACKWARDS_MAX_DAYS = 366
 AREA_MAX = 10**9
 
 
 def set_item(state: ShardState, fact: ChargeItemSet, _effects: Effects) -> Answer:
-    """Let an account pay a fee. An item that it has goes on by the new terms: what has been charged is not charged again."""
+    """Let an account pay a fee. One that it has, or had, goes on by the new terms: what has been charged is not charged again."""
     record = state.account_records.get(fact.account)
     if record is None:
         return Refusal.UNKNOWN_ACCOUNT
@@ -26,8 +28,11 @@ def set_item(state: ShardState, fact: ChargeItemSet, _effects: Effects) -> Answe
     if is_closed(state, record):
         return Refusal.ACCOUNT_CLOSED
     key = item_key(fact.account, fact.item)
-    before = state.items.get(key)
-    day = max(before.day, fact.starts) if before else fact.starts
+    charged = state.charged_items.get(key)
+    if fact.period is Period.ONCE and charged and fact.starts < charged.until:
+        earliest = EPOCH + timedelta(days=charged.until)
+        return Refusal.TERMS_INVALID, f"expected starts from {earliest} on: a fee of this name is charged up to then"
+    day = first_day(state, key, record, fact.starts, fact.zone)
     item = ChargeItem(
         account=fact.account,
         item=fact.item,

@@ -523,22 +523,29 @@ class Street:
         )  # fmt: skip
 
     def _item(self) -> Fact:
-        """A fee, set anew now and then, or ended."""
-        choice, account, item = (
-            self.random,
-            self.random.choice([*self.accounts, "nobody"]),
-            self.random.choice(["rent", "lift"]),
-        )
-        if choice.random() < 0.2:
-            return self._kept(ChargeItemEnded(at=self.now, id=self._id(), account=account, item=item))
+        """A fee; one of before, ended, or set again from another day on; or a new one."""
+        before = [order for order in self.orders if isinstance(order, ChargeItemSet)]
+        if before and self.random.random() < 0.5:
+            return self._kept(self._of_before(self.random.choice(before)))
+        return self._kept(self._fee())
+
+    def _of_before(self, fee: ChargeItemSet) -> Fact:
+        if self.random.random() < 0.4:
+            return ChargeItemEnded(at=self.now, id=self._id(), account=fee.account, item=fee.item)
+        starts = fee.starts + self.random.choice([-40, -1, 0, 0, 1, 20])
+        changed: dict[str, Any] = self.random.choice([{}, {"partial": not fee.partial}, {"ends": starts + 20}])
+        changed |= self.random.choice([{}, {}, {"period": self.random.choice(list(Period))}])
+        return msgspec.structs.replace(fee, at=self.now, id=self._id(), starts=starts, **changed)
+
+    def _fee(self) -> ChargeItemSet:
+        choice = self.random
+        account, item = choice.choice([*self.accounts, *self.accounts, "nobody"]), choice.choice(["rent", "lift"])
         starts = self.now // DAY_MS + choice.choice([-400, -40, -1, 0, 1, 2])
-        return self._kept(
-            ChargeItemSet(
-                at=self.now, id=self._id(), account=account, item=item, kind=choice.choice(list(ItemKind)),
-                amount_micros=choice.choice([YUAN, 123_456, 0]), period=choice.choice(list(Period)), starts=starts,
-                zone=choice.choice([self.zone, self.zone, "Mars/Base"]), ends=choice.choice([-1, starts - 1, starts, starts + 20]),
-                area=choice.choice([0, 0, 87_450]), partial=choice.random() < 0.5,
-            )
+        return ChargeItemSet(
+            at=self.now, id=self._id(), account=account, item=item, kind=choice.choice(list(ItemKind)),
+            amount_micros=choice.choice([YUAN, YUAN, 123_456, 0]), period=choice.choice(list(Period)), starts=starts,
+            zone=choice.choice([self.zone] * 5 + ["Mars/Base"]), ends=choice.choice([-1, starts - 1, starts, starts + 20]),
+            area=choice.choice([0, 0, 87_450]), partial=choice.random() < 0.5,
         )  # fmt: skip
 
     def _reversal(self) -> Fact:

@@ -1,4 +1,4 @@
-"""Streets in which one thing happens often: supplies that are switched, meters that are watched, and houses with main meters.
+"""Streets in which one thing happens often: supplies that are switched, meters that are watched, houses with main meters, and fees.
 
 In a street of everything the third failed attempt in a row, or the end of a month, is too rare to be met by chance.
 """
@@ -8,7 +8,16 @@ from collections.abc import Callable, Sequence
 import msgspec
 from histories import Street, flat, readings
 
-from domain.facts import CommandReported, Fact, MainMeterSet, MeterInstalled, MeterWatchSet, ReadingBlock
+from domain.facts import (
+    AccountOpened,
+    AlarmTerms,
+    CommandReported,
+    Fact,
+    MainMeterSet,
+    MeterInstalled,
+    MeterWatchSet,
+    ReadingBlock,
+)
 from domain.units import DAY_MS, HOUR_MS
 from domain.words import Stage, Status, Supply
 
@@ -72,7 +81,7 @@ class Switched(_Plain):
 
 
 class Watched(_Plain):
-    """Meters that are watched over the end of a month, some of them silent, stuck or leaking."""
+    """Meters that are watched over the end of a month, some of them silent, stuck or leaking, and corrected where it may have been free."""
 
     pauses = (15, 40, 60, 150, 150, 300, 600)
     watts = (-500, -150, 0, 300, 950, 1_500)
@@ -85,7 +94,8 @@ class Watched(_Plain):
     def kinds(self) -> list[Callable[[], Fact]]:
         """What may happen."""
         often = [self._block] * 10 + [self._tick] * 12 + [self._watch] * 5
-        return [*often, self._money, self._gone, self._tenancy, self._decided, self._corrected]
+        free = [self._allowance] * 8 + [self._corrected] * 14
+        return [*often, *free, self._money, self._gone, self._tenancy, self._decided]
 
     def _watch(self) -> Fact:
         fact, choice = super()._watch(), self.random
@@ -119,3 +129,18 @@ class Housed(_Plain):
             fact, subs=subs, loss_max_permille=choice.choice([0, 100]), loss_min=0
         )
         return self.orders[-1]
+
+
+class Rented(_Plain):
+    """Fees that are set, ended and set again while tenants come and go, over months."""
+
+    pauses = (15, 60, 600, 1_500, 1_500, 10_000)
+
+    def _opened(self, account: str, terms: AlarmTerms) -> AccountOpened:
+        opened = super()._opened(account, terms)
+        return msgspec.structs.replace(opened, prepared=self.random.random() < 0.5)
+
+    def kinds(self) -> list[Callable[[], Fact]]:
+        """What may happen."""
+        often = [self._block] * 2 + [self._tick] * 8 + [self._item] * 8 + [self._tenancy] * 4
+        return [*often, self._money, self._allowance, self._corrected, self._repeated]

@@ -537,6 +537,37 @@ def test_an_allowance_of_water_does_not_stand_in_the_way_of_electricity():
     assert answer(corrects(home, at("10:00"), EIGHT, at("09:00"), -5_000)) == (-5 * YUAN, "usage -5000")
 
 
+@pytest.mark.parametrize("after", [AllowanceKind.NONE, AllowanceKind.WATER])
+@pytest.mark.parametrize("kind", [AllowanceKind.ELECTRICITY, AllowanceKind.MONEY])
+def test_what_may_have_been_free_before_an_allowance_ended_is_not_given_back(kind, after):
+    """The ten kWh until 09:00 were free: taking them back pays nothing out after the end either. What came later was paid."""
+    home = Home()
+    allows(home, kind, 10_000 if kind == AllowanceKind.ELECTRICITY else 10 * YUAN)
+    home.pays(EIGHT, 50)
+    home.reads(at("09:00"), 110_000)
+    allows(home, after, 1)
+    home.reads(at("11:00"), 120_000)
+
+    answers = [
+        answer(corrects(home, at("12:00"), since, at("11:00"), -5_000))
+        for since in (EIGHT, at("09:00") - 1, at("09:00"))
+    ]
+
+    assert answers == [Refusal.DECISION_NOT_POSSIBLE, Refusal.DECISION_NOT_POSSIBLE, (-5 * YUAN, "usage -5000")]
+    assert home.balance == "45.00"
+
+
+def test_an_allowance_of_water_that_ended_does_not_stand_in_the_way_of_electricity():
+    """What was free of another commodity was not used here."""
+    home = Home()
+    allows(home, AllowanceKind.WATER, 10_000)
+    home.pays(EIGHT, 50)
+    home.reads(at("09:00"), 110_000)
+    allows(home, AllowanceKind.NONE, 0)
+
+    assert answer(corrects(home, at("10:00"), EIGHT, at("09:00"), -5_000)) == (-5 * YUAN, "usage -5000")
+
+
 def test_decided_usage_uses_the_allowance_first():
     """What was held back is usage like any other: what is free of it is not charged."""
     home = Home()

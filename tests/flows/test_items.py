@@ -3,11 +3,18 @@
 from datetime import date
 
 import pytest
-from test_machine import EIGHT, Home, at, kinds
+from test_machine import EIGHT, TERMS, Home, at, kinds
 
-from domain.facts import ChargeItemEnded, ChargeItemSet
+from domain.facts import (
+    AccountActivated,
+    AccountClosed,
+    AccountOpened,
+    AccountTransferred,
+    ChargeItemEnded,
+    ChargeItemSet,
+)
 from domain.units import DAY_MS, HOUR_MS, money_text
-from domain.words import ItemKind, Ledger, Period
+from domain.words import ItemKind, Ledger, Period, Settlement
 from flows.state import ShardState
 
 
@@ -95,6 +102,89 @@ def test_new_terms_never_charge_a_period_again():
     assert taken(home, "2026-01-20", "2026-02-01") == [[], ["3500.00"]]
 
 
+def ends(home):
+    """The rent is ended by order."""
+    return home.tell(ChargeItemEnded(at=EIGHT, id=home.id(EIGHT), account="room-201", item="rent"))
+
+
+@pytest.mark.parametrize(
+    ("first", "is_ended", "again", "expected"),
+    [
+        ({}, True, {}, [[], ["3000.00"]]),
+        ({"ends": day("2026-01-31")}, False, {}, [[], ["3000.00"]]),
+        ({"ends": day("2026-01-20")}, False, {}, [[], ["3000.00"]]),  # January was charged whole
+        ({"ends": day("2026-01-20"), "partial": True}, False, {"partial": True}, [["1064.52"], ["3000.00"]]),  # 11 days
+        ({"period": Period.YEAR}, True, {}, [[], []]),
+        ({"period": Period.ONCE}, False, {}, [["3000.00"], ["3000.00"]]),  # on 2 January, by its name
+        ({}, True, {"starts": "2026-02-10", "partial": True}, [[], []]),
+    ],
+)
+def test_an_item_that_is_gone_and_set_again_charges_nothing_twice(first, is_ended, again, expected):
+    """Ended by order, run out or charged once: what is set again from 1 January on begins after what has been charged."""
+    home = Home()
+    sets(home, "2026-01-01", **first)
+    home.ticks(midnight("2026-01-25"))
+    if is_ended:
+        ends(home)
+
+    assert sets(home, again.pop("starts", "2026-01-01"), **again) == ""
+
+    assert taken(home, "2026-01-25", "2026-02-01") == expected
+
+
+def test_what_was_never_charged_may_begin_earlier():
+    """A rent that was to begin in March, ended or not, may begin in January after all."""
+    home = Home()
+    sets(home, "2026-03-01")
+    sets(home, "2026-02-01")
+    ends(home)
+
+    assert sets(home, "2026-01-01") == ""
+
+    assert taken(home, "2026-01-01") == [["3000.00"]]
+
+
+@pytest.mark.parametrize(("starts", "answer"), [("2026-01-01", "terms_invalid"), ("2026-01-02", "")])
+def test_a_fee_once_is_charged_again_from_a_later_day_only(starts, answer):
+    """The same key money said again is a mistake; another key, on a later day, is not."""
+    home = Home()
+    sets(home, "2026-01-01", period=Period.ONCE)
+    home.ticks(midnight("2026-01-01"))
+
+    assert sets(home, starts, period=Period.ONCE) == answer
+
+    assert taken(home, "2026-01-03") == [[] if answer else ["3000.00"]]
+
+
+def test_what_has_been_charged_is_forgotten_after_a_year():
+    """It is kept while an item could still begin before it, and no longer."""
+    home = Home()
+    sets(home, "2026-01-01", ends=day("2026-01-31"))
+    home.ticks(midnight("2026-01-01"))
+
+    kept = []
+    for when in ("2027-02-01", "2027-02-03"):
+        home.ticks(midnight(when))
+        kept.append([key for key, _ in home.state.charged_items.sorted()])
+
+    assert kept == [["room-201:rent"], []]
+
+
+def test_another_tenant_pays_for_no_day_of_the_one_before():
+    """The one who went had paid for January. The next, from the 12th on, pays by days from then, whatever day is said."""
+    home = Home()
+    sets(home, "2026-01-01")
+    home.ticks(midnight("2026-01-01"))
+    said = {"account": "room-201", "at": midnight("2026-01-10")}
+    home.tell(AccountClosed(id=home.id(said["at"]), settlement=Settlement.WRITE_OFF, reason="moved", **said))
+    moved = midnight("2026-01-12") + 9 * HOUR_MS
+    home.tell(AccountActivated(id=home.id(moved), account="room-201", at=moved))
+
+    assert sets(home, "2026-01-01", partial=True) == ""
+
+    assert taken(home, "2026-01-13") == [["1935.48"]]  # 20 of 31 days
+
+
 def test_an_item_that_ended_is_charged_no_more():
     """What has been charged stays, and an item that nobody has is refused by name."""
     home = Home()
@@ -107,6 +197,78 @@ def test_an_item_that_ended_is_charged_no_more():
     assert answers == ["", "unknown_account"]
     assert again.outcomes[0].refusal == "unknown_item"
     assert taken(home, "2026-02-01") == [[]]
+
+
+def prepared(home):
+    """room-202, which nobody has yet."""
+    words = {"account": "room-202", "currency": "CNY", "prepared": True}
+    home.tell(AccountOpened(at=EIGHT, id=home.id(EIGHT), alarms=TERMS, **words))
+    return {"account": "room-202"}
+
+
+def opens(home, when):
+    """room-202 is opened with one action."""
+    return home.tell(AccountActivated(at=when, id=home.id(when), account="room-202"))
+
+
+@pytest.mark.parametrize(
+    ("terms", "at_opening", "february"),
+    [
+        ({"partial": True}, ["1161.29"], ["3000.00"]),  # 12 of 31 days
+        ({}, ["3000.00"], ["3000.00"]),
+        ({"period": Period.ONCE}, ["3000.00"], []),
+        ({"ends": day("2026-01-19")}, [], []),  # ran out before anybody had the room
+        ({"ends": day("2026-01-22"), "partial": True}, ["290.32"], []),  # 3 of 31 days
+    ],
+)
+def test_fees_of_a_prepared_account_wait_for_its_opening(terms, at_opening, february):
+    """Rent from November on, and the room is opened on 20 January: nothing before, and that day begins the first period."""
+    home = Home()
+    room = prepared(home)
+    assert sets(home, "2025-11-15", **room, **terms) == ""
+
+    waiting = taken(home, "2025-12-07", "2026-01-01", "2026-01-20")
+    opens(home, midnight("2026-01-20") + 9 * HOUR_MS)
+
+    assert waiting == [[], [], []]
+    assert taken(home, "2026-01-21", "2026-02-01") == [at_opening, february]
+
+
+def test_an_opening_changes_no_fee_that_falls_due_later():
+    """Rent that is to begin in March begins in March; a reload before the opening forgets none that waits."""
+    home = Home()
+    room = prepared(home)
+    sets(home, "2026-01-01", **room)
+    sets(home, "2026-03-01", **room, item="lift")
+    home.ticks(midnight("2026-01-02"))
+    home.state.due_items = ShardState(0, items=home.state.items).due_items
+
+    opens(home, midnight("2026-02-10"))
+
+    assert taken(home, "2026-02-11", "2026-03-01") == [["3000.00"], ["3000.00", "3000.00"]]
+
+
+def test_what_fell_due_before_a_settled_transfer_is_not_the_next_tenants():
+    """No tick saw the 1st; the room passed on with a settled balance on the 3rd, and its new tenant pays from then on, by days."""
+    home = Home()
+    sets(home, "2026-01-01", partial=True)
+    moved = midnight("2026-01-03") + 9 * HOUR_MS
+    said = {"settlement": Settlement.WRITE_OFF, "reason": "moved", "name": "Li"}
+    home.tell(AccountTransferred(at=moved, id=home.id(moved), account="room-201", **said))
+
+    assert taken(home, "2026-01-04") == [["2806.45"]]  # 29 of 31 days
+
+
+def test_a_prepared_account_that_is_closed_owes_nothing():
+    """Its fees end without a charge, and the opening after it brings none of them back."""
+    home = Home()
+    room = prepared(home)
+    sets(home, "2025-12-01", **room)
+    home.ticks(midnight("2025-12-07"))
+    home.tell(AccountClosed(at=EIGHT, id=home.id(EIGHT), **room, settlement=Settlement.REFUND))
+    opens(home, midnight("2026-01-01"))
+
+    assert taken(home, "2026-01-02", "2026-02-01") == [[], []]
 
 
 def test_a_fee_can_bring_a_tenant_into_arrears():
