@@ -312,13 +312,13 @@ class QuarantineCase(msgspec.Struct, frozen=True, kw_only=True):
 class MeterClock(msgspec.Struct, frozen=True, kw_only=True):
     """A meter whose clock is ahead of the machine's: how many readings in a row, and whether that has been said.
 
-    `now`: what the machine's clock said when the last of them was counted.
+    `counted_at`: what the machine's clock said when the last of them was counted.
     """
 
     meter: int
     ahead: int
     alarmed: bool = False
-    now: int = 0
+    counted_at: int = 0
 
 
 class OpenCommand(msgspec.Struct, frozen=True, kw_only=True):

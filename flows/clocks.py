@@ -46,9 +46,11 @@ def _judge_clock(state: ShardState, number: int, is_ahead: bool, effects: Effect
         state.meter_clocks.drop(number)
         if clock.alarmed:
             effects.alarms.append(_alarm(state, number, AlarmState.CLEARED))
-    elif not clock.alarmed and clock.now != state.header.now:
+    elif not clock.alarmed and clock.counted_at != state.header.now:
         alarmed, now = clock.ahead + 1 >= READINGS_AHEAD, state.header.now
-        state.meter_clocks.put(number, msgspec.structs.replace(clock, ahead=clock.ahead + 1, alarmed=alarmed, now=now))
+        state.meter_clocks.put(
+            number, msgspec.structs.replace(clock, ahead=clock.ahead + 1, alarmed=alarmed, counted_at=now)
+        )
         if alarmed:
             effects.alarms.append(_alarm(state, number, AlarmState.RAISED))
 

@@ -182,10 +182,10 @@ class Store:
             return _header(cast("bytes | None", self._at(shard).get(key("header", shard))))
 
     def server_time_ms(self) -> int:
-        """What the clock of the server's machine says, of the first shard's node, ms UTC."""
+        """What the clock of the server's machine says, ms UTC; of several servers the one that is furthest behind."""
         with translated():
-            seconds, micros = self._at(0).time()
-        return int(seconds * 1_000 + micros // 1_000)
+            said = [client.time() for client in self._nodes.clients.values()]
+        return min(int(seconds) * 1_000 + int(micros) // 1_000 for seconds, micros in said)
 
     def server_cpu_seconds(self) -> float:
         """CPU time that the servers have used since they started."""
