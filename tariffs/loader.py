@@ -14,6 +14,7 @@ from tariffs import model
 from tariffs.calendar import calendar_of, first_year, needs_sealing
 from tariffs.composition import Composed, compose
 from tariffs.levels import LEVELS_MAX, levels
+from tariffs.meter_bands import registers_of
 from tariffs.model import HOLIDAY, WORKDAY
 from tariffs.periods import EPOCH, midnight_ms
 from tariffs.tariff import (
@@ -67,6 +68,7 @@ def load_tariff(text: str, name: str = "tariff") -> Tariff:
         source=part.source,
         published=part.published,
         notes=tuple(_notes(placed, calendar.known_until)),
+        registers=registers_of(part, bands, versions, text, name),
     )
 
 

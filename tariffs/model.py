@@ -49,6 +49,8 @@ FLAT = "flat"
 """The one band of a version that has one price."""
 ENERGY = "energy"
 """The component whose price stands at the top of a version."""
+REGISTERS = ("sharp", "peak", "flat", "valley", "deep_valley")
+"""The registers that a meter may keep for its own bands, in the order of `facts.ReadingBlock.bands`."""
 HOLIDAY, WORKDAY = "holiday", "workday"
 """Keys of a week for public holidays and for make-up working days."""
 
@@ -487,6 +489,8 @@ class TariffPart(Part):
     published: Day | None = None
     sealed_calendar: SealedPart | None = None
     calendar: CalendarPart | None = None
+    usage_by: Literal["clock", "meter_bands"] = "clock"
+    meter_bands: dict[str, Band] = Field(default={})
     version: list[VersionPart]
     example: list[ExamplePart] = Field(default=[])
 
@@ -505,6 +509,22 @@ class TariffPart(Part):
         if country is not None and info.data.get("sealed_calendar") is None and not is_known(country):
             all_mistakes([(("holidays",), f"{COUNTRY} whose holidays are known", country)])
         return calendar
+
+    @field_validator("usage_by")
+    @classmethod
+    def _electricity_has_bands(cls, usage_by: str, info: ValidationInfo) -> str:
+        if usage_by == "meter_bands" and info.data.get("commodity") == "water":
+            raise ValueError('"clock" for water: its meters keep no registers by band')
+        return usage_by
+
+    @field_validator("meter_bands")
+    @classmethod
+    def _known_registers(cls, meter_bands: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if info.data.get("usage_by") == "clock":
+            raise ValueError('no such key without usage_by = "meter_bands"')
+        expected = f"a register of a meter: {listed(REGISTERS)}"
+        all_mistakes([((name,), expected, name) for name in meter_bands if name not in REGISTERS])
+        return meter_bands
 
     @field_validator("version")
     @classmethod

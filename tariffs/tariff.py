@@ -265,6 +265,8 @@ class Tariff:
 
     `versions` have strictly increasing `from_ms`; the first is also in force before its own. `notes`: what a reader of the
     file should know although it is no mistake, such as a version that another of the same time replaces.
+    `registers`: where usage is by the meter's own bands, the band of its registers sharp, peak, flat, valley and deep valley;
+    empty: by the clock.
     """
 
     id: str
@@ -278,6 +280,7 @@ class Tariff:
     source: str = ""
     published: date | None = None
     notes: tuple[str, ...] = ()
+    registers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
