@@ -1,6 +1,6 @@
 """`meterline bench price`: intervals through the compiled pricing loop alone, as the kernel runs it for every reading.
 
-`flows.readings.kernel.settle_interval` finds the segments, cuts, prices by band and tier, charges the wallet and sums up the
+`flows.readings.intervals.settle_interval` finds the segments, cuts, prices by band and tier, charges the wallet and sums up the
 hour and the day. One reading of each meter per sweep of fifteen minutes, one core; nothing is allocated while it runs.
 """
 
@@ -13,7 +13,7 @@ from bench.scene import DOCUMENT, SWEEP_MS, T0, TARIFF, figures, usages
 from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS, Rows
 from domain.units import HOUR_MS
 from flows.readings.compiled import Ints, compiled
-from flows.readings.kernel import settle_interval
+from flows.readings.intervals import settle_interval
 from flows.readings.output import Output, emptied, output_of
 from flows.readings.pricing import Prices, prices_of, segments_between
 from tariffs.loader import load_tariff

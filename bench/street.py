@@ -26,7 +26,9 @@ from flows.state import ShardState
 
 RECHARGE, SMALL_RECHARGE = 5_000, 21
 """Units of money: enough for all runs, and, for one account in a thousand, for an hour or two."""
-_ROWS_EACH = {"accounts": 1, "account_terms": 1, "meters": 1, "meter_terms": 1, "counters": 2, "watches": 0}
+_ROWS_EACH = {
+    "accounts": 1, "account_terms": 1, "meters": 1, "meter_terms": 1, "counters": 2, "watches": 0, "band_registers": 0
+}  # fmt: skip
 
 
 def numbers_of(meters: int, shards: int) -> list[list[int]]:

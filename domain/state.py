@@ -118,7 +118,7 @@ METER_TERMS = np.dtype(
             ("switchable", "u1"),
             ("brackets", "i1"),  # rows of the counter for one period
             ("removed", "u1"),  # 1: the meter is gone, and its number finds it no longer
-            ("pad2", "<u4"),
+            ("bands", "<u4"),  # 1 + its row of what was charged by its own registers; 0: none
             ("power_limit", "<i4"),  # W: more is noted; 0: no limit
             ("step", "<i4"),  # W: a rise of so many since the last reading is noted; 0: none
         ],
@@ -164,6 +164,25 @@ WATCH = np.dtype(
     )
 )
 """80 bytes, one for each meter that is watched."""
+
+BAND_REGISTERS = np.dtype(
+    (
+        np.record,
+        [
+            ("time", "<i8"),  # ms UTC of the reading that they belong to; -1 before the first
+            ("sharp", "<i8"),  # charged of each register: where it would stand, had it counted just that
+            ("peak", "<i8"),
+            ("flat", "<i8"),
+            ("valley", "<i8"),
+            ("deep_valley", "<i8"),
+            ("meter", "<u4"),  # the meter's row
+            ("most", "u1"),  # the register that last was charged most: 0 sharp … 4 deep valley
+            ("pad1", "u1"),
+            ("pad2", "<u2"),
+        ],
+    )
+)
+"""56 bytes, one for each meter whose plan asks for the meter's own bands."""
 
 
 class CounterRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -505,6 +524,7 @@ ROWS: dict[str, np.dtype[np.void]] = {
     "meter_terms": METER_TERMS,
     "counters": COUNTER,
     "watches": WATCH,
+    "band_registers": BAND_REGISTERS,
 }
 """Every kind of row by its name."""
 

@@ -73,6 +73,7 @@ from flows.orders.sites import set_site
 from flows.orders.tariffs import assign_tariff, publish_tariff
 from flows.orders.watch import set_watch
 from flows.quarantine import hold_reading, hold_refused, release
+from flows.readings.bands import FIVE
 from flows.readings.changes import WORDS_OF_REST, words_of
 from flows.readings.decided import compile_decided
 from flows.readings.kernel import Columns, Tables, fold_readings, repeats_due
@@ -112,6 +113,7 @@ def _column(values: NDArray[np.int64] | None) -> NDArray[np.int64]:
 
 
 NO_VALUES = _column(np.empty(0, np.int64))
+NO_BANDS = _column(np.empty((0, FIVE), np.int64))
 
 
 ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
@@ -207,6 +209,7 @@ def _columns(block: ReadingBlock) -> Columns:
         _column(block.register),
         _column(block.power),
         _column(block.status),
+        NO_BANDS if block.bands is None else _column(np.ascontiguousarray(block.bands)),
     )
 
 
@@ -225,6 +228,10 @@ def _tables(state: ShardState) -> Tables:
         state.counters.dirty,
         np.empty(WORDS_OF_REST, np.int64),
         np.empty(WORDS_OF_REST, np.int64),
+        state.band_registers.rows,
+        words_of(state.band_registers.rows),
+        state.band_registers.dirty,
+        np.empty(FIVE, np.int64),
     )
 
 

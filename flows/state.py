@@ -17,6 +17,7 @@ from domain.records import keys_by_row
 from domain.state import (
     ACCOUNT,
     ACCOUNT_TERMS,
+    BAND_REGISTERS,
     COUNTER,
     METER,
     METER_TERMS,
@@ -202,6 +203,7 @@ class ShardState:
     meter_terms: Hot = field(default_factory=lambda: Hot(METER_TERMS))
     counters: Hot = field(default_factory=lambda: Hot(COUNTER))
     watches: Hot = field(default_factory=lambda: Hot(WATCH))
+    band_registers: Hot = field(default_factory=lambda: Hot(BAND_REGISTERS))
     account_records: Table[str, AccountRecord] = field(default_factory=Table)
     meter_records: Table[int, MeterRecord] = field(default_factory=Table)
     tariff_records: Table[str, TariffRecord] = field(default_factory=Table)
@@ -261,6 +263,7 @@ class ShardState:
             meter_terms=Hot(METER_TERMS, rows["meter_terms"]),
             counters=Hot(COUNTER, rows["counters"]),
             watches=Hot(WATCH, rows["watches"]),
+            band_registers=Hot(BAND_REGISTERS, rows["band_registers"]),
             account_records=Table(records["account_records"]),
             meter_records=Table(records["meter_records"]),
             tariff_records=Table(records["tariff_records"]),
@@ -364,6 +367,7 @@ class ShardState:
             "meter_terms": self.meter_terms,
             "counters": self.counters,
             "watches": self.watches,
+            "band_registers": self.band_registers,
         }
         rows = {page: changes for name, each in hot.items() for page, changes in each.take_changes(name).items()}
         records: dict[str, dict[Any, Any]] = {

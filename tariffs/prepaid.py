@@ -26,8 +26,7 @@ def weights(version: Version) -> tuple[Fraction, ...]:
 
 def obstacles(tariff: Tariff) -> list[str]:
     """Why a wallet cannot be charged by this tariff to the last unit, in sentences; none: it can."""
-    by_meter = ["usage by the meter's own bands is not charged to a wallet"] if tariff.registers else []
-    return by_meter + list(dict.fromkeys(text for version in tariff.versions for text in _obstacles(version)))
+    return list(dict.fromkeys(text for version in tariff.versions for text in _obstacles(version)))
 
 
 def _obstacles(version: Version) -> list[str]:

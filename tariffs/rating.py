@@ -4,7 +4,7 @@ It reads the wall clock minute by minute, keeps every piece of a period and adds
 compiled timeline, so that a mistake in one is not a mistake in both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -45,6 +45,16 @@ class Moment:
     day: int
     period: int
     period_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Usage (Wh or litres) of a part of an interval, [start_ms, end_ms) UTC, in which nothing about a price changes but the usage before."""
+
+    start_ms: int
+    end_ms: int
+    moment: Moment
+    usage: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,27 +146,54 @@ def local_day(tariff: Tariff, utc_ms: int) -> int:
     return _local(tariff, utc_ms).toordinal() - _EPOCH_DAY
 
 
-def cost_of(plan: Plan, start_ms: int, end_ms: int, usage: int, counter: Counter | None = None) -> Charge:
+def cost_of(
+    plan: Plan, start_ms: int, end_ms: int, usage: int, counter: Counter | None = None, registers: Sequence[int] = ()
+) -> Charge:
     """The charge for [start_ms, end_ms), ms UTC, over which `usage` (Wh or litres) is spread evenly, in whole Wh or litres.
 
-    By time t, floor(usage * (t - start) / (end - start)) has been used, and a piece has the difference between its ends, so
-    the pieces add up. Pieces without usage are left out. `counter` goes on; without one the periods begin at nothing.
+    Parts as in `parts_of`. `counter` goes on; without one the periods begin at nothing.
+    """
+    return cost_of_parts(plan, parts_of(plan, start_ms, end_ms, usage, registers), counter)
+
+
+def parts_of(plan: Plan, start_ms: int, end_ms: int, usage: int, registers: Sequence[int] = ()) -> Iterator[Part]:
+    """The parts of [start_ms, end_ms), ms UTC, over which `usage` (Wh or litres) is spread evenly; those without usage are left out.
+
+    By time t, floor(usage * (t - start) / (end - start)) has been used, and a part has the difference between its ends, so the
+    parts add up. `registers`: how the usage divides among the meter's own sharp, peak, flat, valley and deep valley; each is
+    spread so, and where the tariff asks for the meter's bands, each is a part.
     """
     assert start_ms < end_ms
     assert usage >= 0
+    assert sum(registers) in {0, usage}
+    for begin, end in pairwise(_edges(plan, start_ms, end_ms)):
+        used = [
+            _used_by(end, start_ms, end_ms, each) - _used_by(begin, start_ms, end_ms, each)
+            for each in registers or (usage,)
+        ]
+        if not any(used):
+            continue
+        moment = moment_of(plan, begin)
+        bands = plan[moment.stage].tariff.registers
+        if registers and bands:
+            by_band = [(replace(moment, band=band), share) for band, share in zip(bands, used, strict=True) if share]
+        else:
+            by_band = [(moment, sum(used))]
+        yield from (Part(begin, end, ruling, share) for ruling, share in by_band)
+
+
+def cost_of_parts(plan: Plan, parts: Iterable[Part], counter: Counter | None = None) -> Charge:
+    """The charge for these parts, one after the other; `counter` as in `cost_of`."""
     counter = counter if counter is not None else Counter()
     looks_at_total = _looks_at_total(plan)
     pieces: list[Piece] = []
     correction = 0
-    for begin, end in pairwise(_edges(plan, start_ms, end_ms)):
-        used = _used_by(end, start_ms, end_ms, usage) - _used_by(begin, start_ms, end_ms, usage)
-        if used == 0:
-            continue
-        moment = moment_of(plan, begin)
-        tally = counter.of(moment.period)
+    for part in parts:
+        tally = counter.of(part.moment.period)
         before = _whole_cost(tally) if looks_at_total else 0
-        new = list(_tiered(plan, moment, tally.used, used, (begin, end), tally.used + used))
-        tally.add(plan, moment, used)
+        total = tally.used + part.usage
+        new = list(_tiered(plan, part.moment, tally.used, part.usage, (part.start_ms, part.end_ms), total))
+        tally.add(plan, part.moment, part.usage)
         pieces += new
         if looks_at_total:
             correction += _whole_cost(tally) - before - sum(piece.cost_picos for piece in new)
@@ -169,11 +206,7 @@ def given_back(plan: Plan, start_ms: int, end_ms: int, usage: int, counter: Coun
     None, and nothing is changed, where a counter has less, or is no longer kept and the prices have tiers.
     """
     looks_at_total = _looks_at_total(plan)
-    parts = []
-    for begin, end in pairwise(_edges(plan, start_ms, end_ms)):
-        used = _used_by(end, start_ms, end_ms, usage) - _used_by(begin, start_ms, end_ms, usage)
-        if used:
-            parts.append((moment_of(plan, begin), used))
+    parts = [(part.moment, part.usage) for part in parts_of(plan, start_ms, end_ms, usage)]
     for period in {moment.period for moment, _ in parts}:
         wanted = sum(used for moment, used in parts if moment.period == period)
         tiered = looks_at_total or any(_limits(plan, moment, 0) for moment, _ in parts if moment.period == period)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from domain.units import DAY_MS, HOUR_MS, MINUTE_MS
 from tariffs.levels import NO_LIMIT, Levels, levels, thresholds
+from tariffs.model import REGISTERS
 from tariffs.periods import EPOCH, cycle_of, midnight_ms, restarts
 from tariffs.prepaid import weights
 from tariffs.tariff import Plan, Premises, Rounding, RoundingMode, Season, Tariff, Version
@@ -39,6 +40,7 @@ SEGMENT = np.dtype(
 
 _INSTANT_0 = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MINUTES = 1440
+_BY_CLOCK = -1
 _HOUR_BEGINS = range(0, _DAY_MINUTES, 60)
 _NANOS = Rounding(Fraction(1), RoundingMode.HALF_UP)
 
@@ -72,6 +74,8 @@ class Timeline:
     `edges`: (rates, levels), int64: upper edge of each level, Wh or litres, inclusive; NO_LIMIT from the last one on.
     `bracket`: (rates, levels), uint8: which of the prices holds when the total use of the period is in this level.
     `prices`: (rates, levels, brackets), int64: nanos per kWh or m³, percentages included: what a wallet is charged.
+    `band`: (rates,), int32: the band whose prices a row holds. `registers`: (rates, 5), int32: the rows that hold, at the same
+    time, those of the meter's registers sharp, peak, flat, valley and deep valley; -1 where usage is by the clock.
     """
 
     segments: NDArray[np.void]
@@ -84,6 +88,8 @@ class Timeline:
     edges: NDArray[np.int64]
     bracket: NDArray[np.uint8]
     prices: NDArray[np.int64]
+    band: NDArray[np.int32]
+    registers: NDArray[np.int32]
     rulings: tuple[Ruling, ...]
 
 
@@ -112,6 +118,15 @@ class _Track:
         eras = list(_eras(plan, start, end))
         parts = [self._segments(era, _cuts(era, self._version(era))) for era in eras]
         self.segments = np.concatenate([*parts, self._segments(eras[-1], np.array([end], np.int64))])
+        for key in tuple(self.keys):
+            self._registers(key)  # Their rates follow those of the segments.
+        self.registers = [self._registers(key) for key in self.keys]
+
+    def _registers(self, key: _Key) -> list[int]:
+        """The rates of the bands that the meter's own registers count, at the time of a rate."""
+        stage, version, season, _, days = key
+        bands = self.plan[stage].tariff.registers
+        return [self.keys.setdefault((stage, version, season, band, days), len(self.keys)) for band in bands]
 
     def _version(self, era: _Era) -> Version:
         return self.plan[era.stage].tariff.versions[era.version]
@@ -188,6 +203,7 @@ def compile_timeline(plans: Sequence[Plan], from_ms: int, until_ms: int, billed_
     begins = np.arange(base_hour, end_hour + 1, dtype=np.int64) * HOUR_MS
     tracks: dict[tuple[tuple[int, int, bool], ...], tuple[int, _Track]] = {}
     rulings: list[Ruling] = []
+    registers: list[list[int]] = []
     track, rate = np.empty(len(plans), np.int32), np.empty(len(plans), np.int32)
     for number, plan in enumerate(plans):
         key = tuple((stage.from_ms, id(stage.tariff), stage.restart) for stage in plan)
@@ -197,6 +213,7 @@ def compile_timeline(plans: Sequence[Plan], from_ms: int, until_ms: int, billed_
         rate[number] = len(rulings)
         tops = thresholds(plan)
         rulings += [_ruling(plan, key, tops) for key in made.keys]
+        registers += [_rows_of(rates, int(rate[number])) for rates in made.registers]
     parts = [made.segments for _, made in tracks.values()]
     first, count = np.empty((len(parts), len(begins)), np.int32), 0
     for row, part in enumerate(parts):
@@ -213,8 +230,15 @@ def compile_timeline(plans: Sequence[Plan], from_ms: int, until_ms: int, billed_
         track,
         rate,
         *_tables(rulings),
+        np.array([ruling.band for ruling in rulings], np.int32),
+        np.array(registers, np.int32).reshape(-1, len(REGISTERS)),
         tuple(rulings),
     )
+
+
+def _rows_of(rates: list[int], first: int) -> list[int]:
+    """Rows of a plan's rates, which begin at row `first`; where there are none, -1 for each register."""
+    return [first + rate for rate in rates] or [_BY_CLOCK] * len(REGISTERS)
 
 
 def _ruling(plan: Plan, key: _Key, tops: tuple[int, ...]) -> Ruling:

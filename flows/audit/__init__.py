@@ -69,8 +69,10 @@ class Audit(Meters, Accounts, Money, Control):
         assert entry > self.position, "a log is audited once, in order"
         self.position = entry
         if isinstance(fact, ReadingBlock):
-            for number, time, register in zip(fact.meter, fact.time, fact.register, strict=True):
-                self.classes[self._read(int(number), int(time), int(register))] += 1
+            nothing = [()] * len(fact)
+            bands = nothing if fact.bands is None else map(tuple, fact.bands.tolist())
+            for number, time, register, own in zip(fact.meter, fact.time, fact.register, bands, strict=True):
+                self.classes[self._read(int(number), int(time), int(register), own)] += 1
         elif isinstance(fact, Ticked):
             self._tick(fact.at)
         elif isinstance(fact, ReadingRefused):

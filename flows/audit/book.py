@@ -9,6 +9,7 @@ from domain.units import MINUTE_MS, MONEY_MAX_MICROS, PICOS_PER_MICRO, USAGE_MAX
 from domain.words import QUARANTINED, Commodity, Metering
 from flows.audit.cases import Cases
 from flows.audit.months import Allowance
+from flows.audit.registers import Registers
 from tariffs.rating import Counter as TierCounter
 from tariffs.tariff import Plan, Tariff
 
@@ -18,6 +19,7 @@ class Meter:
     """A meter as it was installed, and its last believed reading; `suspect`: the register that first jumped.
 
     `assigned`: by time. `plan`: what it is priced by. `counter`: the thresholds of the tier counter that it counts in.
+    `registers`: its own for bands, from when on its plan first asked for them.
     """
 
     installed: MeterInstalled
@@ -27,6 +29,7 @@ class Meter:
     assigned: dict[int, TariffAssigned] = field(default_factory=dict)
     plan: Plan = ()
     counter: tuple[int, ...] = ()
+    registers: Registers | None = None
 
 
 def advance_of(meter: Meter, register: int) -> int:

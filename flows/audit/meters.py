@@ -8,6 +8,7 @@ from domain.units import MINUTE_MS
 from domain.words import QUARANTINED, Refusal
 from flows.audit.book import Meter
 from flows.audit.readings import Readings
+from flows.audit.registers import Registers
 from flows.audit.terms import REGISTER_UNBOUNDED, YEAR_2100_MS, are_premises_valid, is_meter_valid
 from tariffs.levels import thresholds
 from tariffs.loader import is_self_contained, load_tariff
@@ -52,6 +53,8 @@ class Meters(Readings):
             )
             for start, fact in sorted(stages.items())
         )
+        if meter.registers is None and any(stage.tariff.registers for stage in meter.plan):
+            meter.registers = Registers()
         account, commodity = meter.installed.account, meter.installed.commodity
         before = self._counters.get((account, commodity, meter.counter), TierCounter())
         meter.counter = thresholds(meter.plan)

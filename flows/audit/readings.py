@@ -1,36 +1,51 @@
 """Readings, decisions about those that were not believed, and corrections: what is used, and what that costs."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from domain.facts import QuarantineDecided, ReadingCorrected
 from domain.units import HOUR_MS, MONEY_MAX_MICROS, PICOS_PER_MICRO
 from domain.words import QUARANTINED, AllowanceKind, Decision, Metering, Refusal
 from flows.audit.book import Book, Meter, advance_of, is_possible
 from flows.audit.cases import Baseline, belief
+from flows.audit.registers import are_believable
 from flows.audit.terms import YEAR_2100_MS, is_correction_valid, is_decision_valid
 from tariffs.rating import Counter as TierCounter
-from tariffs.rating import cost_of, given_back
+from tariffs.rating import Part, cost_of, cost_of_parts, given_back, parts_of
 
 
 class Readings(Book):
     """Usage from registers, priced by the slow rating, free energy and money first."""
 
-    def _read(self, number: int, time: int, register: int) -> Metering:
-        """Class of a reading; what is believed is charged and becomes the baseline."""
+    def _read(self, number: int, time: int, register: int, bands: tuple[int, ...] = ()) -> Metering:
+        """Class of a reading; what is believed is charged and becomes the baseline. `bands`: the meter's five own registers, if read."""
         meter = self._meters.get(number)
         metering = self._class_of(meter, time, register) if meter else Metering.UNKNOWN_METER
         if metering in QUARANTINED:
             self._cases.hold(number, metering.name.lower(), time, register)
         if meter is None:
             return metering
+        shares: tuple[int, ...] = ()
         if metering in {Metering.NORMAL, Metering.ROLLOVER}:
-            self._charge(meter, time, register)
+            shares = self._divided(meter, advance_of(meter, register), bands)
+            self._charge(meter, time, register, shares)
         if metering == Metering.LATE and register > meter.register:
             meter.time = time  # The clock of the believed reading was ahead: its register stands, its time does not.
         if metering == Metering.JUMP and meter.suspect is None:
             meter.suspect = register
         if metering in {Metering.FIRST, Metering.NORMAL, Metering.ROLLOVER, Metering.VACANT}:
             meter.time, meter.register, meter.suspect = time, register, None
+            if meter.registers and are_believable(bands, meter.installed.modulus):
+                meter.registers.follow(time, bands, shares, meter.installed.modulus)
             self._cases.believe(number)
         return metering
+
+    def _divided(self, meter: Meter, total: int, bands: tuple[int, ...]) -> tuple[int, ...]:
+        """How the meter's own registers divide what it has counted, before ratio; empty: by the clock."""
+        own, installed = meter.registers, meter.installed
+        if own is None or own.time is None or own.time != meter.time or not are_believable(bands, installed.modulus):
+            return ()
+        return own.shares(bands, total, installed.modulus, installed.rated_per_hour)
 
     def _class_of(self, meter: Meter, time: int, register: int) -> Metering:
         if self._now and time > self._now + HOUR_MS:
@@ -55,36 +70,37 @@ class Readings(Book):
         held = meter.suspect is not None and register >= meter.suspect
         return Metering.NORMAL if possible and not held else Metering.JUMP
 
-    def _charge(self, meter: Meter, time: int, register: int) -> None:
+    def _charge(self, meter: Meter, time: int, register: int, shares: tuple[int, ...]) -> None:
         assert meter.time is not None
-        self._price(meter, meter.time, time, advance_of(meter, register) * meter.installed.ratio)
+        ratio = meter.installed.ratio
+        usage = advance_of(meter, register) * ratio
+        self._price(meter, meter.time, time, usage, tuple(share * ratio for share in shares))
 
-    def _price(self, meter: Meter, start: int, end: int, usage: int) -> None:
+    def _price(self, meter: Meter, start: int, end: int, usage: int, shares: tuple[int, ...] = ()) -> None:
         installed = meter.installed
         if usage:
             counter = self._counters[installed.account, installed.commodity, meter.counter]
-            self.balances[installed.account] -= self._paid(meter, start, end, usage, counter)
+            parts = parts_of(meter.plan, start, end, usage, shares)
+            self.balances[installed.account] -= self._paid(meter, parts, counter)
         self.priced[installed.meter] += usage
         self._usage[installed.commodity] += usage
 
-    def _paid(self, meter: Meter, since: int, until: int, usage: int, counter: TierCounter) -> int:
-        """Picos of an interval that are not free: part by part of the calendar, the free energy of each part first."""
+    def _paid(self, meter: Meter, parts: Iterable[Part], counter: TierCounter) -> int:
+        """Picos of an interval that are not free: part by part, the free energy of each part first."""
         account = meter.installed.account
         allowance = self._allowances.get(account)
         if allowance is None or allowance.fact.kind == AllowanceKind.NONE:
-            return cost_of(meter.plan, since, until, usage, counter).cost_picos
-        parts: dict[tuple[int, int, int], int] = {}
-        for piece in cost_of(meter.plan, since, until, usage).pieces:
-            span = piece.start_ms, piece.end_ms, piece.moment.day
-            parts[span] = parts.get(span, 0) + piece.usage
+            return cost_of_parts(meter.plan, parts, counter).cost_picos
         paid, hung = 0, (account, meter.installed.id)
-        for (start, end, day), used in parts.items():
+        for part in parts:
+            day, used = part.moment.day, part.usage
             is_energy = allowance.fact.kind == AllowanceKind.ELECTRICITY + meter.installed.commodity
             free = min(used, allowance.left) if is_energy and allowance.begin(day) else 0
             if free:
                 allowance.left -= free
-                self._free[hung] += cost_of(meter.plan, start, end, free, counter).cost_picos
-            cost = cost_of(meter.plan, start, end, used - free, counter).cost_picos if used > free else 0
+                self._free[hung] += cost_of_parts(meter.plan, [replace(part, usage=free)], counter).cost_picos
+            rest = [replace(part, usage=used - free)] if used > free else []
+            cost = cost_of_parts(meter.plan, rest, counter).cost_picos
             if allowance.fact.kind == AllowanceKind.MONEY and cost >= 0 and allowance.begin(day):
                 given = min(cost, allowance.left)
                 allowance.left, cost = allowance.left - given, cost - given

@@ -14,7 +14,7 @@ from domain.words import AccountState, Decision, Metering, Refusal
 from flows.ledger import append_postings
 from flows.orders.answers import Answer, said
 from flows.quarantine import case_key, clear_case, has_open_case, release
-from flows.readings.kernel import settle_interval
+from flows.readings.intervals import settle_interval
 from flows.readings.metering import LATEST_MS
 from flows.readings.output import POSTINGS_OF_A_DAY, Output, output_of, taken
 from flows.readings.pricing import is_full, prices_of, segments_between

@@ -19,6 +19,7 @@ from flows.readings.metering import LATEST_MS
 from flows.state import ShardState
 from tariffs.levels import thresholds
 from tariffs.loader import is_self_contained, load_tariff
+from tariffs.model import FLAT, REGISTERS
 from tariffs.prepaid import obstacles
 
 PERSONS_MAX = 1_000
@@ -128,7 +129,17 @@ def bind(state: ShardState, record: MeterRecord, plan: int) -> None:
         counters = (*account.counters, counter)
         state.account_records.put(record.account, msgspec.structs.replace(account, counters=counters))
     terms.plan, terms.counter, terms.brackets = plan, counter.row, len(tops)
+    if int(terms.bands) == 0 and any(stage.tariff.registers for stage in state.plans[plan]):
+        terms.bands = 1 + _new_band_registers(state, record.row)
     state.meter_terms.dirty[record.row] = 1
+
+
+def _new_band_registers(state: ShardState, meter: int) -> int:
+    """A row for what is charged by the meter's own registers, which no reading has shown yet."""
+    row = state.band_registers.append()
+    bands = state.band_registers.rows[row]
+    bands.time, bands.meter, bands.most = -1, meter, REGISTERS.index(FLAT)
+    return row
 
 
 def _new_counter(state: ShardState, record: MeterRecord, tops: tuple[int, ...]) -> CounterRecord:

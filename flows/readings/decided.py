@@ -1,6 +1,6 @@
 """Usage that a person has decided on: priced in the compiled loop like a reading's, and given back as exactly as it was charged.
 
-What is believed after all is settled by the kernel's own `settle_interval`. A correction stands beside the meter's open hour and day: it
+What is believed after all is settled by the readings' own `settle_interval`. A correction stands beside the meter's open hour and day: it
 has usage rows of its own. Less than nothing takes the top of a period's counter away again, F(used) - F(used - d), and where the whole
 use chooses the prices, the difference of two totals, as in `flows/readings/pricing.py`.
 """
@@ -10,12 +10,13 @@ import numpy as np
 from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS, Rows
 from domain.units import MINUTE_MS, PICOS_PER_MICRO
 from flows.readings.compiled import Row, compiled
-from flows.readings.kernel import settle_interval
+from flows.readings.intervals import settle_interval
 from flows.readings.output import Output, output_of
 from flows.readings.pricing import Prices, bracket_of, is_full, price_piece, segments_between, tiered_cost
 from flows.readings.settling import charge, spread
 from flows.readings.windows import add_piece, close_window
 from tariffs.levels import NO_LIMIT
+from tariffs.model import REGISTERS
 from tariffs.timeline import SEGMENT
 
 
@@ -131,11 +132,12 @@ def correct_interval(
         if sums.window_start >= 0 and changed:
             close_window(sums, term.number, output)
         if usage > 0:
-            micros, picos = price_piece(term, counters, segment, part, prices)
+            rate = prices.rate[term.plan] + segment.rate
+            micros, picos = price_piece(term, counters, segment.period, rate, part, prices)
         else:
             micros, picos = take_back_piece(term, counters, segment, part, prices)
             part = -part
-        add_piece(sums, segment, part, micros, picos, 1)
+        add_piece(sums, segment, segment.band, part, micros, picos, 1)
         charge(account, micros, picos)
     if sums.window_start >= 0:
         close_window(sums, term.number, output)
@@ -152,6 +154,8 @@ def compile_decided() -> None:
         edges=np.full((1, 1), NO_LIMIT, np.int64),
         bracket=np.zeros((1, 1), np.uint8),
         prices=np.zeros((1, 1, 1), np.int64),
+        band=np.zeros(1, np.int32),
+        registers=np.full((1, len(REGISTERS)), -1, np.int32),
     )
     prices.segments["start"][1] = 1
     rows = [np.zeros(1, dtype) for dtype in (METER, METER_TERMS, ACCOUNT, ACCOUNT_TERMS)]

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from domain.state import Rows
-from domain.units import MINUTE_MS
 from domain.words import Metering, Status, Supply
-from flows.readings.allowances import MONEY, free_money, free_usage, give_back
+from flows.readings.bands import FIVE, are_readable, begin, count_shares, divide
 from flows.readings.changes import ACCOUNT_REST, METER_REST, mark, remember
 from flows.readings.compiled import Ints, Row, allocating, compiled
+from flows.readings.intervals import settle_by_bands, settle_interval
 from flows.readings.levels import judge, repeat_is_due
 from flows.readings.metering import advance_of, classify, is_quarantined, most_countable, row_of
 from flows.readings.output import (
@@ -32,9 +32,7 @@ from flows.readings.output import (
     quarantine,
     write_event,
 )
-from flows.readings.pricing import Prices, is_full, price_piece, segments_between
-from flows.readings.settling import charge, spread
-from flows.readings.windows import add_piece, close_day, close_window
+from flows.readings.pricing import Prices, is_full, segments_between
 
 FIRST = int(Metering.FIRST)
 NORMAL = int(Metering.NORMAL)
@@ -48,21 +46,20 @@ VACANT = int(Metering.VACANT)
 SUPPLY_KNOWN, SUPPLY_ON = int(Status.SUPPLY_KNOWN), int(Status.SUPPLY_ON)
 ON, OFF = int(Supply.ON), int(Supply.OFF)
 
-ESTIMATED_FROM_MS = 7_200_000
-"""Usage spread over a longer interval than this is marked as estimated: two hours."""
 POWER_MAX = 2**31 - 1
 """Most watts that a row keeps, either way; a reading that says more is nonsense, and its register is judged by itself."""
 STATUS_BITS = 0xFFFF
 
 
 class Columns(NamedTuple):
-    """A reading block as the kernel takes it, all int64 (n,); `power` and `status` may be empty."""
+    """A reading block as the kernel takes it, all int64 (n,), `bands` (n, 5); `power`, `status` and `bands` may be empty."""
 
     meter: Ints
     time: Ints
     register: Ints
     power: Ints
     status: Ints
+    bands: Ints
 
 
 class Tables(NamedTuple):
@@ -81,6 +78,10 @@ class Tables(NamedTuple):
     dirty_counters: Ints
     meter_before: Ints
     account_before: Ints
+    band_registers: Rows
+    band_words: Ints
+    dirty_bands: Ints
+    shares: Ints
 
 
 @compiled
@@ -172,68 +173,51 @@ def observe(meter: Row, power: int, has_power: int, status: int) -> bool:
 
 
 @compiled
-def settle_interval(
-    meter: Row,
-    term: Row,
-    account: Row,
-    account_term: Row,
-    counters: Rows,
-    segments: tuple[int, int],
-    end: int,
-    usage: int,
-    prices: Prices,
-    output: Output,
-    sequence: int,
-) -> None:
-    """Cut the interval since the last reading at the timeline's edges; price, charge and sum up each piece.
+def is_divided(i: int, meter: Row, term: Row, usage: int, metering: int, block: Columns, tables: Tables) -> bool:
+    """Whether the meter's own registers say what of the usage since its last reading is of which band; `shares` are then that."""
+    own = term.bands - 1
+    followed = meter.time >= 0 and tables.band_registers[own].time == meter.time
+    if metering in (FIRST, VACANT) or not followed or not are_readable(i, block.bands, term.modulus):
+        return False
+    total, rows, words = usage // term.ratio, tables.band_registers, tables.band_words
+    return divide(i, block.bands, own, rows, words, term, total, tables.shares)
 
-    `segments`: the first and the last that the interval touches.
-    """
-    start = meter.time
-    first, last = segments
-    estimated = 1 if end - start > ESTIMATED_FROM_MS else 0
-    done = 0
-    for index in range(first, last + 1):
-        until = usage if index == last else spread(usage, prices.segments[index + 1].start - start, end - start)
-        if until == done:
-            continue
-        segment = prices.segments[index]
-        changed = meter.window_start != segment.start // MINUTE_MS or meter.window_band != segment.band
-        if meter.window_start >= 0 and changed:
-            close_window(meter, term.number, output)
-        if meter.day >= 0 and meter.day != segment.day:
-            close_day(meter, term, end, output, sequence)
-        free = free_usage(account, account_term, term.commodity, segment.day, until - done)
-        if free > 0:
-            micros, picos = price_piece(term, counters, segment, free, prices)
-            add_piece(meter, segment, free, micros, picos, estimated)
-            charge(account, micros, picos)
-            give_back(account, meter, micros, picos)
-        if until > done + free:
-            micros, picos = price_piece(term, counters, segment, until - done - free, prices)
-            add_piece(meter, segment, until - done - free, micros, picos, estimated)
-            charge(account, micros, picos)
-            if account_term.allowance_kind == MONEY:
-                micros, picos = free_money(account, account_term, segment.day, micros, picos)
-                give_back(account, meter, micros, picos)
-        done = until
+
+@compiled
+def follow(i: int, term: Row, divided: int, block: Columns, tables: Tables) -> None:
+    """Keep what has been charged of the meter's own registers by the i-th reading, where it has them; they are then those of its time."""
+    if not are_readable(i, block.bands, term.modulus):
+        return
+    own = term.bands - 1
+    if divided:
+        count_shares(own, tables.band_registers, tables.band_words, term.modulus, tables.shares)
+    else:
+        begin(i, block.bands, own, tables.band_words)
+    tables.band_registers[own].time = block.time[i]
+    tables.dirty_bands[own] = 1
 
 
 @compiled
 def settle_reading(
-    i: int, row: int, usage: int, block: Columns, tables: Tables, prices: Prices, output: Output, sequence: int
+    i: int, row: int, metering: int, block: Columns, tables: Tables, prices: Prices, output: Output, sequence: int
 ) -> bool:
     """Settle a reading that is believed. Returns False, with nothing changed, where `output` might not have room for it."""
     meter, term = tables.meters[row], tables.meter_terms[row]
-    time = block.time[i]
+    time, register = block.time[i], block.register[i]
+    usage = usage_of(meter, term, register, metering)
+    by_bands = term.bands > 0 and is_divided(i, meter, term, usage, metering, block, tables)
     if usage > 0:
         account = tables.accounts[term.account]
         segments = segments_between(term.plan, meter.time, time, prices)
-        if not has_room(output, segments[1] - segments[0] + 1):
+        if not has_room(output, (segments[1] - segments[0] + 1) * (FIVE if by_bands else 1)):
             return False
         terms = tables.account_terms[term.account]
         remember(tables.account_words, term.account, ACCOUNT_REST, tables.account_before)
-        settle_interval(meter, term, account, terms, tables.counters, segments, time, usage, prices, output, sequence)
+        counters, shares = tables.counters, tables.shares
+        if by_bands:
+            settle_by_bands(meter, term, account, terms, counters, segments, time, shares, prices, output, sequence)
+        else:
+            settle_interval(meter, term, account, terms, counters, segments, time, usage, prices, output, sequence)
         for counter in range(term.counter, term.counter + 2 * term.brackets):
             tables.dirty_counters[counter] = 1
         output.totals[term.commodity] += usage
@@ -242,12 +226,14 @@ def settle_reading(
         if judge(account, terms, time):
             add_event(output, LEVEL, term.account, before, account.level, time, account.balance)
         mark(tables.account_words, term.account, ACCOUNT_REST, tables.account_before, tables.dirty_accounts)
-    note_use(meter, term, block.register[i], row, time, output)
+    note_use(meter, term, register, row, time, output)
     if meter.held:
         meter.held = 0
         meter.suspect = -1
         add_event(output, RELEASED, row, 0, 0, time, 0)
-    believe(meter, time, block.register[i])
+    believe(meter, time, register)
+    if term.bands > 0:
+        follow(i, term, int(by_bands), block, tables)
     note_load(meter, term, block.power, i, row, time, output)
     return True
 
@@ -301,7 +287,7 @@ def fold_reading(
     if is_quarantined(metering):
         quarantine(output, number, time, register, meter.register, metering)
         hold(meter, register, metering)
-    elif not settle_reading(i, row, usage_of(meter, term, register, metering), block, tables, prices, output, sequence):
+    elif not settle_reading(i, row, metering, block, tables, prices, output, sequence):
         return False
     if observe(meter, at_or(block.power, i, 0), len(block.power) > 0, at_or(block.status, i, -1)):
         add_event(output, SEEN, row, 0, 0, time, 0)

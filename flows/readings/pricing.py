@@ -26,6 +26,8 @@ class Prices(NamedTuple):
     edges: Ints
     bracket: Ints
     prices: Ints
+    band: Ints
+    registers: Ints
 
 
 def prices_of(timeline: Timeline) -> Prices:
@@ -39,6 +41,8 @@ def prices_of(timeline: Timeline) -> Prices:
         timeline.edges,
         timeline.bracket,
         timeline.prices,
+        timeline.band,
+        timeline.registers,
     )
 
 
@@ -120,10 +124,9 @@ def corrected_cost(counters: Rows, row: int, brackets: int, usage: int, rate: in
 
 
 @compiled
-def price_piece(term: Row, counters: Rows, segment: Row, usage: int, prices: Prices) -> tuple[int, int]:
-    """Count the usage of one piece and return its exact cost: (micros rounded down, picos 0 … 999 999)."""
-    rate = prices.rate[term.plan] + segment.rate
-    row = counter_row(counters, term.counter, term.brackets, segment.period)
+def price_piece(term: Row, counters: Rows, period: int, rate: int, usage: int, prices: Prices) -> tuple[int, int]:
+    """Count the usage of one piece and return its exact cost at row `rate` of the prices: (micros rounded down, picos 0 … 999 999)."""
+    row = counter_row(counters, term.counter, term.brackets, period)
     if row < 0:
         return tiered_cost(0, usage, rate, bracket_of(usage, rate, prices), prices)
     if term.brackets == 1:

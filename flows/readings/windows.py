@@ -92,11 +92,11 @@ def close_day(meter: Row, term: Row, at: int, output: Output, sequence: int) -> 
 
 
 @compiled
-def add_piece(meter: Row, segment: Row, usage: int, micros: int, picos: int, estimated: int) -> None:
+def add_piece(meter: Row, segment: Row, band: int, usage: int, micros: int, picos: int, estimated: int) -> None:
     """Add one piece to the open window and day, opening them where none is."""
     if meter.window_start < 0:
         meter.window_start = segment.start // MINUTE_MS
-        meter.window_band = segment.band
+        meter.window_band = band
         meter.window_estimated = 0
     meter.day = segment.day
     meter.window_usage += usage

@@ -105,10 +105,12 @@ def flat(
     return _head(tariff, zone, commodity, currency) + "\n".join(parts)
 
 
-def stepped(tariff: str, zone: str, *versions: tuple[str, str, str], commodity: str = "electricity") -> str:
-    """A tariff of tiers: `versions` are (from, the body of the version, the body of its tiers)."""
+def stepped(
+    tariff: str, zone: str, *versions: tuple[str, str, str], commodity: str = "electricity", by_meter: bool = False
+) -> str:
+    """A tariff of tiers: `versions` are (from, the body of the version, the body of its tiers); `by_meter` as in `time_of_use`."""
     parts = [f"[[version]]\nfrom = {start}\n{body}\n[version.tiers]\n{tiers}\n" for start, body, tiers in versions]
-    return _head(tariff, zone, commodity, "CNY") + "\n".join(parts)
+    return _head(tariff, zone, commodity, "CNY", BY_METER if by_meter else "") + "\n".join(parts)
 
 
 def time_of_use(
@@ -116,15 +118,23 @@ def time_of_use(
     zone: str,
     *versions: tuple[str, dict[str, str], dict[str, list[tuple[str, str]]]],
     currency: str = "CNY",
+    by_meter: bool = False,
 ) -> str:
-    """A tariff of bands: `versions` are (from, prices, day profiles); the last profile is that of weekends."""
-    return _head(tariff, zone, "electricity", currency) + "\n".join(_version(*version) for version in versions)
+    """A tariff of bands: `versions` are (from, prices, day profiles); the last profile is that of weekends.
+
+    `by_meter`: the meter's own registers say what is used in peak, flat and valley.
+    """
+    asks = BY_METER if by_meter else ""
+    return _head(tariff, zone, "electricity", currency, asks) + "\n".join(_version(*version) for version in versions)
 
 
-def _head(tariff: str, zone: str, commodity: str, currency: str) -> str:
+BY_METER = 'usage_by = "meter_bands"\nmeter_bands = { sharp = "peak", deep_valley = "valley" }\n'
+
+
+def _head(tariff: str, zone: str, commodity: str, currency: str, asks: str = "") -> str:
     return (
         f'tariff = "{tariff}"\ntitle = {{ zh = "测试", en = "Test" }}\ncommodity = "{commodity}"\n'
-        f'currency = "{currency}"\nzone = "{zone}"\nsource = "made up"\n\n'
+        f'currency = "{currency}"\nzone = "{zone}"\nsource = "made up"\n{asks}\n'
     )
 
 
@@ -143,11 +153,15 @@ def _version(start: str, prices: dict[str, str], days: dict[str, list[tuple[str,
 
 
 def readings(
-    *rows: tuple[int, int, int], power: Sequence[int] | None = None, status: Sequence[int] | None = None
+    *rows: tuple[int, int, int],
+    power: Sequence[int] | None = None,
+    status: Sequence[int] | None = None,
+    bands: Sequence[Sequence[int]] | None = None,
 ) -> ReadingBlock:
     """A block of (meter, time, register)."""
     table = np.array(rows, np.int64).reshape(-1, 3)
     columns = [None if column is None else np.array(column, np.int64) for column in (power, status)]
+    columns.append(None if bands is None else np.array(bands, np.int64).reshape(-1, 5))
     return ReadingBlock(table[:, 0].copy(), table[:, 1].copy(), table[:, 2].copy(), *columns)
 
 
@@ -170,11 +184,12 @@ class Street:
         self.start = self.now = start + self.random.randrange(4 * 60) * MINUTE_MS
         self.orders: list[Any] = []
         self.number = 0
-        self.tariffs = ["one", "two", "water"][: self.random.randint(1, 3)]
+        self.tariffs = self.random.choice([["one"], ["two"], ["one", "two"], ["one", "two", "water"]])
         self.accounts = [f"room-{n}" for n in range(self.random.randint(1, 3))]
         self.meters: dict[int, MeterInstalled] = {}
         self.registers: dict[int, int] = {}
         self.last: dict[int, tuple[int, int, int]] = {}
+        self.bands: dict[int, list[int]] = {}
         self.doubted: list[tuple[int, str]] = []
         self.counted: dict[int, tuple[tuple[int, ...], list[int]]] = {}
 
@@ -199,20 +214,23 @@ class Street:
         count = self.random.randint(1, 3)
         starts = ["2024-01-01", *sorted({self._instant() for _ in range(count - 1)})]
         commodity = "water" if tariff == "water" else "electricity"
+        by_meter = tariff == "two" and self.random.random() < 0.6
         if self.random.random() < 0.6:
-            return stepped(tariff, self.zone, *((start, *self._steps()) for start in starts), commodity=commodity)
+            steps = [(start, *self._steps(by_bands=by_meter)) for start in starts]
+            return stepped(tariff, self.zone, *steps, commodity=commodity, by_meter=by_meter)
         if tariff == "water":
             return flat(tariff, self.zone, *((start, self._price()) for start in starts), commodity="water")
         if tariff == "one":
             return flat(tariff, self.zone, *((start, self._price()) for start in starts))
-        return time_of_use(tariff, self.zone, *((start, self._prices(), self._days()) for start in starts))
+        versions = [(start, self._prices(), self._days()) for start in starts]
+        return time_of_use(tariff, self.zone, *versions, by_meter=by_meter)
 
-    def _steps(self) -> tuple[str, str]:
+    def _steps(self, *, by_bands: bool) -> tuple[str, str]:
         """A version of tiers, plain or by time of use, and how its usage is counted."""
         choice = self.random
         count = choice.randint(1, 3)
         limits = sorted(choice.sample([1, 40, 500, 1_333, 2_000, 20_000, 90_000], count))
-        if choice.random() < 0.5:
+        if not by_bands and choice.random() < 0.5:
             prices = [self._price() for _ in range(count + 1)]
             body = f"price = {json.dumps(prices)}"
         else:
@@ -420,7 +438,28 @@ class Street:
         known = self.random.random() < 0.6
         status = [self.random.choice([0, Status.SUPPLY_KNOWN, Status.SUPPLY_KNOWN | Status.SUPPLY_ON]) for _ in rows]
         power = [self.random.randrange(-200, 5_000) for _ in rows]
-        return readings(*rows, power=power if known else None, status=status if known else None)
+        bands = [self._bands(*row) for row in rows] if self.random.random() < 0.8 else None
+        return readings(*rows, power=power if known else None, status=status if known else None, bands=bands)
+
+    def _bands(self, number: int, _time: int, register: int) -> list[int]:
+        """The meter's own registers: one counts what the total does, shown in Wh or in 10 Wh; now and then they are nonsense."""
+        choice, own = self.random, self.bands.setdefault(number, [0] * 5)
+        modulus = self.meters[number].modulus if number in self.meters else 0
+        advance = register - sum(own)
+        if modulus:
+            advance %= modulus
+        if 0 <= advance < 10_000 or not any(own):
+            counting = choice.choice([0, 1, 1, 2, 3, 4])
+            half = choice.choice([0, 0, advance // 2])
+            own[counting] += advance - half
+            own[(counting + 1) % 5] += half
+        shown = [each % modulus if modulus else each for each in own]
+        match choice.randrange(40):
+            case 0:
+                return [0] * 5
+            case 1:
+                shown[choice.randrange(5)] += choice.choice([1, 70, 5_000, -1, 10**15, -(10**18)])
+        return [each // 10 * 10 for each in shown] if number % 2 else shown
 
     def _reading(self) -> tuple[int, int, int]:
         number = self.random.choice(list(self.meters))

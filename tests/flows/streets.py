@@ -1,4 +1,4 @@
-"""Streets in which one thing happens often: supplies that are switched, meters that are watched, houses with main meters, and fees.
+"""Streets in which one thing happens often: supplies switched, meters watched, main meters, fees, registers of their own for bands.
 
 In a street of everything the third failed attempt in a row, or the end of a month, is too rare to be met by chance.
 """
@@ -6,7 +6,7 @@ In a street of everything the third failed attempt in a row, or the end of a mon
 from collections.abc import Callable, Sequence
 
 import msgspec
-from histories import Street, flat, readings
+from histories import Street, flat, readings, stepped, time_of_use
 
 from domain.facts import (
     AccountOpened,
@@ -144,3 +144,34 @@ class Rented(_Plain):
         """What may happen."""
         often = [self._block] * 2 + [self._tick] * 8 + [self._item] * 8 + [self._tenancy] * 4
         return [*often, self._money, self._allowance, self._corrected, self._repeated]
+
+
+class Banded(Street):
+    """Meters whose own registers divide their total, in tariffs that ask for them and, for a while, in some that do not."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.tariffs = self.random.choice([["two"], ["two"], ["two", "three"]])
+
+    def _document(self, tariff: str) -> str:
+        by_meter = tariff == "two" or self.random.random() < 0.3
+        starts = ["2024-01-01", *sorted({self._instant() for _ in range(self.random.randint(0, 1))})]
+        if self.random.random() < 0.3:
+            steps = [(start, *self._steps(by_bands=True)) for start in starts]
+            return stepped(tariff, self.zone, *steps, by_meter=by_meter)
+        versions = [(start, self._prices(), self._days()) for start in starts]
+        return time_of_use(tariff, self.zone, *versions, by_meter=by_meter)
+
+    def kinds(self) -> list[Callable[[], Fact]]:
+        """What may happen."""
+        often = [self._block] * 16 + [self._tick] * 3 + [self._money] * 2
+        return [
+            *often,
+            self._assigned,
+            self._decided,
+            self._corrected,
+            self._odd,
+            self._tenancy,
+            self._gone,
+            self._allowance,
+        ]

@@ -13,7 +13,7 @@ from domain.state import METER
 from domain.units import PICOS_PER_MICRO
 from domain.words import Decision
 from flows.readings.decided import can_take_back, compile_decided, correct_interval, opposite
-from flows.readings.kernel import settle_interval
+from flows.readings.intervals import settle_interval
 from flows.readings.output import output_of
 from flows.readings.pricing import segments_between
 from tariffs.rating import Counter, cost_of, given_back

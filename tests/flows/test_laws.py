@@ -105,7 +105,8 @@ def test_a_reading_alone_is_settled_like_one_in_a_block(entries):
     for (high, low), fact in entries:
         if isinstance(fact, ReadingBlock):
             rows = zip(fact.meter.tolist(), fact.time.tolist(), fact.register.tolist(), strict=True)
-            alone += [((high, low * 100 + n), readings(row)) for n, row in enumerate(rows)]
+            bands = [None] * len(fact) if fact.bands is None else [[own] for own in fact.bands.tolist()]
+            alone += [((high, low * 100 + n), readings(row, bands=bands[n])) for n, row in enumerate(rows)]
         else:
             alone.append(((high, low * 100), fact))
 

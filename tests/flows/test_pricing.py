@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS
 from domain.units import PICOS_PER_MICRO
-from flows.readings.kernel import settle_interval
+from flows.readings.intervals import settle_interval
 from flows.readings.output import emptied, output_of
 from flows.readings.pricing import counter_row, prices_of, segments_between
 from tariffs.explain import Reading, explain

@@ -38,7 +38,8 @@ def _reads(home: Household, at: int, words: Words) -> Fact:
     ]
     power = np.array([int(words["power"])], np.int64) if "power" in words else None
     status = np.array([_SEEN[words["relay"]]], np.int64) if "relay" in words else None
-    return ReadingBlock(*columns, power=power, status=status)
+    own = [quantity_thousandths(each) for each in words["bands"].split("/")] if "bands" in words else None
+    return ReadingBlock(*columns, power=power, status=status, bands=None if own is None else np.array([own], np.int64))
 
 
 def _hears(home: Household, at: int, words: Words) -> Fact:
@@ -95,7 +96,7 @@ def _counted(home: Household, at: int, words: Words) -> Fact:
 
 METERING = (
     Verb("ticks", "", _ticks),
-    Verb("reads", "[METER] REGISTER [of TIME] [with POWER W] [relay open|closed]", _reads),
+    Verb("reads", "[METER] REGISTER [in bands BANDS] [of TIME] [with POWER W] [relay open|closed]", _reads),
     Verb("hears nonsense", "[METER] as REASON [stating QUANTITY]", _hears),
     Verb(
         "decides", "[METER] REASON accept|rebaseline|discard [at REGISTER] [charging QUANTITY] [order ORDER] because NOTE", _decides

@@ -14,7 +14,7 @@ from connectors.redis.formats import FormatError, alarm_message, decode_fact, en
 from domain import effects, facts, state
 from domain.effects import POSTING, QUARANTINED, USAGE, Alarm, Command, Outcome
 from domain.facts import AlarmTerms, Place, ReadingBlock
-from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS, WATCH
+from domain.state import ACCOUNT, ACCOUNT_TERMS, BAND_REGISTERS, COUNTER, METER, METER_TERMS, WATCH
 from domain.words import (
     AlarmKind,
     AlarmState,
@@ -480,6 +480,10 @@ PACKED = [
         "WATCH",
         "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000007000000080000000000000009000000000000000a0000000b000c000d000e000f000000",
     ),
+    (
+        "BAND_REGISTERS",
+        "0100000000000000020000000000000003000000000000000400000000000000050000000000000006000000000000000700000008090a00",
+    ),
     ("COUNTER", "010000000200000003000000000000000400000000000000"),
 ]
 
@@ -722,8 +726,13 @@ ROWS = {
         56,
         (
             "number:0 modulus:8 rated_per_hour:16 account:24 ratio:28 plan:32 counter:36 commodity:40 switchable:41 brackets:42"
-            " removed:43 pad2:44 power_limit:48 step:52"
+            " removed:43 bands:44 power_limit:48 step:52"
         ),
+    ),
+    "BAND_REGISTERS": (
+        BAND_REGISTERS,
+        56,
+        "time:0 sharp:8 peak:16 flat:24 valley:32 deep_valley:40 meter:48 most:52 pad1:53 pad2:54",
     ),
     "WATCH": (
         WATCH,

@@ -3,8 +3,11 @@
 import pytest
 
 from domain.documents import MistakesError
+from domain.units import HOUR_MS
 from tariffs.loader import load_tariff
 from tariffs.prepaid import obstacles
+from tariffs.tariff import plan_of
+from tariffs.timeline import compile_timeline
 
 HEAD = """\
 tariff = "shop"
@@ -94,9 +97,19 @@ def test_a_register_without_a_price_is_a_mistake_where_the_file_should_have_said
         assert expected in mistake.expected
 
 
-def test_no_wallet_is_charged_by_the_clock_where_the_tariff_says_by_the_meter():
-    """A tariff that asks for the meter's bands is refused for prepaid meters, and never priced as if it had not asked."""
-    assert obstacles(load_tariff(HEAD + FIVE)) == []
-    assert obstacles(load_tariff(HEAD + BY_METER + FIVE)) == [
-        "usage by the meter's own bands is not charged to a wallet"
-    ]
+@pytest.mark.parametrize("by", ["", BY_METER])
+def test_a_wallet_can_be_charged_whoever_chooses_the_band(by):
+    """By the clock or by the meter's registers: both are known when the reading is."""
+    assert obstacles(load_tariff(HEAD + by + FIVE)) == []
+
+
+def test_the_timeline_has_the_prices_of_each_register_beside_those_of_the_clock():
+    """For every row of prices, the rows that hold, at the same time, the bands of the five registers; none where the clock chooses."""
+    plans = [plan_of(load_tariff(HEAD + text)) for text in (BY_METER + FIVE, BY_METER + ALIASES + THREE, THREE)]
+    timeline = compile_timeline(plans, 0, 24 * HOUR_MS)
+
+    for plan, first, last in zip(plans, timeline.rate, [*timeline.rate[1:], len(timeline.band)], strict=True):
+        bands = plan[0].tariff.registers
+        for row in timeline.registers[first:last]:
+            assert timeline.band[row].tolist() == list(bands) if bands else row.tolist() == [-1] * 5
+            assert all(first <= each < last for each in row if bands)

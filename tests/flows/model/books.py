@@ -17,7 +17,7 @@ from domain.units import PICOS_PER_MICRO
 from domain.words import CASH_BY_CHANNEL, ITEM_REVENUE, REVENUE, Decision, Ledger, Metering, Settlement
 from flows.audit import Audit
 from flows.audit.book import advance_of, is_possible
-from tariffs.rating import cost_of
+from tariffs.rating import parts_of
 
 
 @dataclass
@@ -67,21 +67,21 @@ class Books(Audit):
         """Meter and reason of each case whose alarm stands."""
         return {name for name, held in self._cases.of.items() if not held.released}
 
-    def read(self, number: int, time: int, register: int) -> Charged:
+    def read(self, number: int, time: int, register: int, bands: tuple[int, ...]) -> Charged:
         """Take one reading of a block, and say what it has done."""
-        self.classes[self._read(number, time, register)] += 1
+        self.classes[self._read(number, time, register, bands)] += 1
         return self.charged[-1]
 
     def _pay(self, account: str, against: Ledger, picos: int) -> None:
         self.ledger[account, Ledger.CUSTOMER] += picos
         self.ledger[account, against] -= picos
 
-    def _read(self, number: int, time: int, register: int) -> Metering:
+    def _read(self, number: int, time: int, register: int, bands: tuple[int, ...] = ()) -> Metering:
         meter, before = self._meters.get(number), self.standing()
         account = meter.installed.account if meter else ""
         used, self._days = self.priced.get(number, 0), []
         counted = _counted(meter, time, register) if meter else 0
-        metering = super()._read(number, time, register)
+        metering = super()._read(number, time, register, bands)
         after = self.standing()
         note = Charged(account, number, time, metering, self.priced.get(number, 0) - used, self._days)
         note.counted = counted
@@ -89,18 +89,18 @@ class Books(Audit):
         self.charged.append(note)
         return metering
 
-    def _price(self, meter: Any, start: int, end: int, usage: int) -> None:
+    def _price(self, meter: Any, start: int, end: int, usage: int, shares: tuple[int, ...] = ()) -> None:
         account, hung = meter.installed.account, (meter.installed.account, meter.installed.id)
         balance, free = self.balances[account], self._free[hung]
-        super()._price(meter, start, end, usage)
+        super()._price(meter, start, end, usage, shares)
         paid, given = balance - self.balances[account], self._free[hung] - free
         self._pay(account, REVENUE[meter.installed.commodity], -paid - given)
         self._pay(account, Ledger.ALLOWANCES, given)
         self._costs[hung] += paid + given
         if usage:
             days: Counter[int] = Counter()
-            for piece in cost_of(meter.plan, start, end, usage).pieces:
-                days[piece.moment.day] += piece.usage
+            for part in parts_of(meter.plan, start, end, usage, shares):
+                days[part.moment.day] += part.usage
             self._days = list(days.items())
 
     def _correct(self, fact: Any) -> Any:

@@ -121,7 +121,8 @@ class Model:
         classes, self._todo = [], []
         for i, (number, time, register) in enumerate(zip(block.meter, block.time, block.register, strict=True)):
             before = self._register(int(number))
-            note = self.books.read(int(number), int(time), int(register))
+            bands = () if block.bands is None else tuple(block.bands[i].tolist())
+            note = self.books.read(int(number), int(time), int(register), bands)
             classes.append((note.meter, note.time, note.metering))
             watts = None if block.power is None else int(block.power[i])
             status = None if block.status is None else int(block.status[i])
