@@ -91,5 +91,10 @@ def _compare(scratch: Path, manifest: Manifest) -> None:
         found = counts_of(server.url)
     finally:
         server.stop()
-    if found != (manifest.store_format, manifest.shards):
+    if found[0] != manifest.store_format or list(map(_counted, found[1])) != list(map(_counted, manifest.shards)):
         raise StoreError(f"the server opened something else than was backed up: {found[1]}, not {manifest.shards}")
+
+
+def _counted(shard: dict[str, int | str]) -> dict[str, int | str]:
+    """What there is any of: a backup of an earlier release knows nothing of names that have come since."""
+    return {name: count for name, count in shard.items() if count}

@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 from rich.console import Console
 from rich.progress import Progress
@@ -18,7 +20,6 @@ from commands.endings import refused
 from commands.settle import prepare_kernel
 from commands.shared import DATA_DEFAULT, DataOption, store_url
 from commands.stores import store_to_read
-from commands.up import stop_on_signals
 from commands.verifying import AUDITED_MAX, Entries, Heard, Proof, archived_log, readings_in, verify_store
 from connectors.archive.files import Archive
 from connectors.redis.errors import StoreError
@@ -90,21 +91,28 @@ def archive_of(data: Path, address: str) -> Archive | None:
 
 
 def _again_and_again(url: str, audited_max: int, hours: float, place: Archive | None) -> None:
-    """Verify until interrupted, out of the way of everything else."""
+    """Verify until interrupted, out of the way of everything else.
+
+    It ends at once, wherever it is: it only reads, and an exception that a signal raises can be lost inside compiled code.
+    """
     os.nice(NICENESS)
-    stop_on_signals()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: os._exit(0))
     prepare_kernel()
-    try:
-        while True:
-            store = Store.open(url)
-            try:
-                verdict, proof = _once(store, url, audited_max, place)
-            finally:
-                store.close()
-            typer.echo(json.dumps(_figures(proof, verdict)))
-            time.sleep(hours * HOUR_MS / 1000)
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
+    while True:
+        store = Store.open(url)
+        try:
+            verdict, proof = _once(store, url, audited_max, place)
+        finally:
+            store.close()
+        _log(_figures(proof, verdict))
+        time.sleep(hours * HOUR_MS / 1000)
+
+
+def _log(figures: dict[str, Any]) -> None:
+    """A line in the one form of all processes, an error where anything differs."""
+    say = structlog.get_logger()
+    (say.info if figures["agrees"] else say.error)("verified", **figures)
 
 
 def _once(store: Store, url: str, audited_max: int, place: Archive | None) -> tuple[Verdict, Proof]:

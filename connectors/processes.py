@@ -42,7 +42,10 @@ def held(data: Path) -> Iterator[None]:
 
     The lock is not passed on to children, so it ends with this process however it ends.
     """
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise HeldError(f"{data} is no folder: choose a data directory of your own with --data") from None
     with (data / "up.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -153,7 +153,7 @@ def test_a_directory_is_run_once_and_every_process_writes_lines_of_one_form(up, 
 
     files = {path.stem: path for path in (up.data / "logs").iterdir()} | {"up": Path(up.said.name)}
     events = [(name, json.loads(line)) for name, file in files.items() for line in file.read_text().splitlines()]
-    assert set(files) == {"up", "server", "settle", "collect", "serve", "archive"}
+    assert set(files) == {"up", "server", "settle", "count", "collect", "serve", "archive", "verify"}
     assert all({"timestamp", "level", "event"} <= set(event) and event["process"] == name for name, event in events)
     assert any(name == "server" and "Ready to accept connections" in event["event"] for name, event in events)
     assert not any("does not answer" in event["event"] for _, event in events)
