@@ -74,7 +74,6 @@ from flows.orders.tariffs import assign_tariff, publish_tariff
 from flows.orders.watch import set_watch
 from flows.quarantine import hold_reading, hold_refused, release
 from flows.readings.bands import FIVE
-from flows.readings.changes import WORDS_OF_REST, words_of
 from flows.readings.decided import compile_decided
 from flows.readings.kernel import Columns, Tables, fold_readings, repeats_due
 from flows.readings.metering import FUTURE_MS, LATEST_MS, believable_span
@@ -221,17 +220,17 @@ def _tables(state: ShardState) -> Tables:
         state.accounts.rows,
         state.account_terms.rows,
         state.counters.rows,
-        words_of(state.meters.rows),
-        words_of(state.accounts.rows),
+        state.meters.words,
+        state.accounts.words,
         state.meters.dirty,
         state.accounts.dirty,
         state.counters.dirty,
-        np.empty(WORDS_OF_REST, np.int64),
-        np.empty(WORDS_OF_REST, np.int64),
+        state.scratch.meter,
+        state.scratch.account,
         state.band_registers.rows,
-        words_of(state.band_registers.rows),
+        state.band_registers.words,
         state.band_registers.dirty,
-        np.empty(FIVE, np.int64),
+        state.scratch.bands,
     )
 
 

@@ -49,7 +49,7 @@ from domain.state import (
     part_of,
 )
 from domain.units import HOUR_MS
-from flows.readings.changes import HOT
+from flows.readings.changes import HOT, Scratch, scratch, words_of
 from flows.readings.metering import enter_slot, slots_for
 from flows.readings.output import ROWS_AT_FIRST, Output, output_of
 from tariffs.loader import load_tariff
@@ -145,8 +145,9 @@ class Hot:
         self._show()
 
     def _show(self) -> None:
-        """Bring `rows` (count,), those in use, and `dirty` (count,), their marks, up to the count."""
+        """Bring `rows` (count,), those in use, their `words`, and `dirty` (count,), their marks, up to the count."""
         self.rows: Rows = self._rows[: self.count]
+        self.words: NDArray[np.int64] = words_of(self.rows)
         self.dirty: NDArray[np.uint8] = self._dirty[: self.count]
 
     def append(self) -> int:
@@ -233,6 +234,7 @@ class ShardState:
     oldest_ms: int = 0
     timeline: Timeline | None = None
     output: Output = field(default_factory=lambda: output_of(ROWS_AT_FIRST))
+    scratch: Scratch = field(default_factory=scratch)
 
     def __post_init__(self) -> None:
         """Rebuild what follows from the rest: indexes, compiled tariffs."""

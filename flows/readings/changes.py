@@ -1,17 +1,33 @@
 """Which bytes of a row a reading has changed: most change only the first, and so a commit writes only these."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from domain.state import ACCOUNT, HOT_BYTES, METER, Rows
 from flows.readings.compiled import Ints, compiled
+from tariffs.model import REGISTERS
 
 HOT = 2
 """Mark of a row of which only the first `domain.state.HOT_BYTES` have changed; 1: anything."""
 
 METER_REST = HOT_BYTES["meters"] // 8
 ACCOUNT_REST = HOT_BYTES["accounts"] // 8
-WORDS_OF_REST = max(METER.itemsize // 8 - METER_REST, ACCOUNT.itemsize // 8 - ACCOUNT_REST)
+
+
+class Scratch(NamedTuple):
+    """Room that the kernel uses while it folds one reading, made once: int64 words of a row's rest, and usage by band register."""
+
+    meter: NDArray[np.int64]
+    account: NDArray[np.int64]
+    bands: NDArray[np.int64]
+
+
+def scratch() -> Scratch:
+    """Room of one shard."""
+    sizes = METER.itemsize // 8 - METER_REST, ACCOUNT.itemsize // 8 - ACCOUNT_REST, len(REGISTERS)
+    return Scratch(*(np.empty(size, np.int64) for size in sizes))
 
 
 def words_of(rows: Rows) -> NDArray[np.int64]:
