@@ -21,7 +21,7 @@ from connectors.archive.files import Archive
 from connectors.redis.formats import FormatError
 from connectors.redis.keys import ledger_key
 from connectors.redis.store import Store
-from connectors.redis.streams import Streams
+from connectors.redis.streams import ARCHIVED, LEDGER_KEPT, Streams
 from domain.effects import POSTING
 from domain.facts import Fact, ReadingBlock
 from domain.ids import LOG_START, EntryId, entry_text
@@ -39,8 +39,6 @@ from flows.state import ShardState
 
 AUDITED_MAX = 2_000_000
 """Readings of a store above which the audit, which takes one after the other, is left out unless asked for."""
-LEDGER_KEPT = 500
-"""Postings of an account that an archiver leaves in the server."""
 _ENTRIES_AT_ONCE, _LEDGERS_AT_ONCE = 64, 1_000
 
 Entries = list[tuple[EntryId, Fact]]
@@ -127,11 +125,7 @@ class Verification:
         except (ValueError, msgspec.MsgspecError) as error:
             self._findings.differ(Check.STATE, [f"{self._name}: what is kept of its state cannot be read: {error}"])
             return
-        cut = {
-            name
-            for name in ("log", "postings", "usage", "quarantined", "refused", "alarms", "commands")
-            if self._store.is_cut(name, self._shard)
-        }
+        cut = {name for name in ARCHIVED if self._store.is_cut(name, self._shard)}
         books = Postings(self._shard, self._findings, whole="postings" not in cut)
         energy = Energy(stored, self._findings)
         streams = KeptStreams(

@@ -46,24 +46,30 @@ def kept(clients):
     return {name: found for client in clients for name, found in everything(client).items()}
 
 
-def test_a_cluster_comes_to_what_one_server_does(cluster, store, tmp_path):
-    """The same log, spread over three nodes, is settled to the same state, ledger and streams, byte for byte."""
-    store.append_many(islice(days(SHARDS, random.Random(11)), 120))
-    server = EmbeddedServer.start(tmp_path / "one")
+def on_one_server(store, folder):
+    """Everything in a store on one server that was given the same log and folded it in one go."""
+    server = EmbeddedServer.start(folder / "one")
     single = Store.open(server.url, SHARDS)
     with redis.Redis.from_url(server.url) as target:
         for shard in range(SHARDS):
             for entry, fields in store._at(shard).xrange(key("log", shard)):
                 target.xadd(key("log", shard), fields, id=entry)
-
-        settle_once(store, 7)
         settle_once(single, 10_000)
-
-        clients = [cluster.client(node) for node in range(NODES)]
-        assert kept(clients) == everything(target)
-        assert sum(bool(client.keys("position:*")) for client in clients) == NODES
+        found = everything(target)
     single.close()
     server.stop()
+    return found
+
+
+def test_a_cluster_comes_to_what_one_server_does(cluster, store, tmp_path):
+    """The same log, spread over three nodes, is settled to the same state, ledger and streams, byte for byte."""
+    store.append_many(islice(days(SHARDS, random.Random(11)), 120))
+
+    settle_once(store, 7)
+
+    clients = [cluster.client(node) for node in range(NODES)]
+    assert kept(clients) == on_one_server(store, tmp_path)
+    assert sum(bool(client.keys("position:*")) for client in clients) == NODES
 
 
 def test_the_live_store_reads_every_node(cluster, store):
@@ -124,17 +130,7 @@ def test_parts_settle_a_cluster_and_one_is_killed(cluster, store, tmp_path):
             process.kill()
             process.wait()
 
-    settled = kept([cluster.client(node) for node in range(NODES)])
-    server = EmbeddedServer.start(tmp_path / "one")
-    single = Store.open(server.url, SHARDS)
-    with redis.Redis.from_url(server.url) as target:
-        for shard in range(SHARDS):
-            for entry, fields in store._at(shard).xrange(key("log", shard)):
-                target.xadd(key("log", shard), fields, id=entry)
-        settle_once(single, 10_000)
-        assert settled == everything(target)
-    single.close()
-    server.stop()
+    assert kept([cluster.client(node) for node in range(NODES)]) == on_one_server(store, tmp_path)
 
 
 def test_a_node_that_dies_loses_nothing(cluster, store):
