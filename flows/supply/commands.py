@@ -170,13 +170,18 @@ def _fail(state: ShardState, command: OpenCommand, stage: Stage, detail: str, at
 
 
 def tick(state: ShardState, now: int, effects: Effects) -> None:
-    """Let forced wishes end, look at the meters whose time has come, let commands expire, and try failed ones again."""
-    for number, forced in state.forced.sorted():
-        if forced.until <= now:
-            state.forced.drop(number)
-            reconcile(state, state.meter_records[number].row, now, effects)
-    for number in take_due(state, now):
-        _look(state, number, now, effects)
+    """Let wishes end, act on what is wanted without them, let commands expire, and try failed ones again.
+
+    All that is over ends before anything is commanded: what two wishes leave together is ordered, not what either leaves alone.
+    """
+    over = [number for number, forced in state.forced.sorted() if forced.until <= now]
+    for number in over:
+        state.forced.drop(number)
+    due = list(take_due(state, now))
+    for number in due:
+        _end_due(state, number, now, effects)
+    for number in dict.fromkeys([*over, *due]):
+        reconcile(state, state.meter_records[number].row, now, effects)
     end_uses(state, now, effects)
     for number, command in state.commands.sorted():
         if command.retry_at and now >= command.retry_at:
@@ -185,10 +190,9 @@ def tick(state: ShardState, now: int, effects: Effects) -> None:
             _fail(state, command, Stage.EXPIRED, "no answer in time", now, effects)
 
 
-def _look(state: ShardState, number: int, now: int, effects: Effects) -> None:
-    """Let a protection and a cut end whose time is over, and act on what is wanted then."""
+def _end_due(state: ShardState, number: int, now: int, effects: Effects) -> None:
+    """Let a protection and a cut end whose time is over."""
     control = restore_due(state, state.controls[number], now, effects)
     if control.protection and 0 < control.protection.until <= now:
         control = msgspec.structs.replace(control, protection=None)
     state.controls.put(number, control)
-    reconcile(state, state.meter_records[number].row, now, effects)

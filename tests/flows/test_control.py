@@ -374,6 +374,20 @@ def overloads(home: Home, clock: str, days: int = 0) -> list[str]:
     return kinds(home.ticks(at(clock, days) + 6 * MINUTE_MS))
 
 
+def test_a_force_and_a_cut_that_end_together_leave_the_command_alone():
+    """Off for its load, forced on, and no tick until both are over: the supply is to be on before and after, so nothing is withdrawn or ordered."""
+    home = supplied(power_limit_w=2_000)
+    draws(home, "09:01", 3_000)
+    home.reads(at("09:02"), 100_000, OFF)
+
+    forced = home.forces(at("09:03"), Supply.ON, until=at("09:05"))
+    both_over = home.ticks(at("09:06"))
+
+    assert commands(forced) == ["2 ON queued"]
+    assert (kinds(both_over), commands(both_over)) == (["load_limit cleared"], [])
+    assert home.wanted == (Supply.ON, Reason.IN_CREDIT)
+
+
 def test_restores_are_counted_by_the_local_day_and_then_a_person_must_come():
     """Twice a day it comes back by itself; the third cut of Saturday stays, also on Sunday, until a person releases it."""
     home = supplied(power_limit_w=2_000, restores=2)
