@@ -14,7 +14,7 @@ from commands.shared import DATA_DEFAULT, DataOption, store_url
 from commands.stores import store_to_read
 from commands.tariff_times import instant
 from commands.verify import ArchiveOption, archive_of, progress_of
-from commands.verifying import WholeLog, archived_log, log_to
+from commands.verifying import Archived, WholeLog, log_to
 from connectors.archive.errors import ArchiveError
 from connectors.redis.errors import StoreError
 from connectors.redis.formats import FormatError, iso
@@ -47,7 +47,7 @@ def replay(
     try:
         place = archive_of(data, archive)
         with store_to_read(data) as store, closing(Streams.open(store_url(data))) as streams:
-            archived = archived_log(place, streams) if place else None
+            archived = Archived(place, streams).log if place else None
             found, differences = _replay(store, archived, account, until, diff=diff)
     except (FormatError, ArchiveError) as error:
         raise failed(str(error)) from None

@@ -20,7 +20,7 @@ from commands.endings import refused
 from commands.settle import prepare_kernel
 from commands.shared import DATA_DEFAULT, DataOption, store_url
 from commands.stores import store_to_read
-from commands.verifying import AUDITED_MAX, Entries, Heard, Proof, archived_log, readings_in, verify_store
+from commands.verifying import AUDITED_MAX, Archived, Entries, Heard, Proof, readings_in, verify_store
 from connectors.archive.files import Archive
 from connectors.redis.errors import StoreError
 from connectors.redis.store import Store
@@ -118,7 +118,7 @@ def _log(figures: dict[str, Any]) -> None:
 def _once(store: Store, url: str, audited_max: int, place: Archive | None) -> tuple[Verdict, Proof]:
     begun, streams = time.monotonic(), Streams.open(url)
     with closing(streams), progress_of(readings_in(store)) as heard:
-        proof = verify_store(store, audited_max, heard, archived_log(place, streams) if place else None)
+        proof = verify_store(store, audited_max, heard, Archived(place, streams) if place else None)
     took = round(1000 * (time.monotonic() - begun))
     verdict = Verdict(at=time.time_ns() // 1_000_000, took_ms=took, differences=dict(proof.findings.counts))
     store.keep_verdict(verdict)

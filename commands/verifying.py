@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from commands.kept_streams import KeptStreams, kept_entries
-from connectors.archive.entries import entries
+from commands.kept_streams import Entry, KeptStreams, kept_entries
+from connectors.archive.entries import entries, raw_entries
 from connectors.archive.errors import ArchiveError
 from connectors.archive.files import Archive
 from connectors.redis.formats import FormatError
@@ -59,12 +59,30 @@ class Proof:
     orders: dict[bytes, int] = field(default_factory=dict)
 
 
+class Archived:
+    """A store's streams with what is only in its archive. Raises ArchiveGap, ArchiveError, FormatError and StoreError as they are read."""
+
+    def __init__(self, archive: Archive, streams: Streams) -> None:
+        self._archive, self._streams = archive, streams
+
+    def log(self, shard: int, until: EntryId) -> Iterator[Entries]:
+        """A shard's log, as `WholeLog`."""
+        found = takewhile(lambda each: each[0] <= until, entries(self._archive, self._streams, shard))
+        while batch := list(islice(found, _ENTRIES_AT_ONCE)):
+            yield batch
+
+    def stream(self, name: str, shard: int, until: EntryId) -> Iterator[Entry]:
+        """A shard's effect stream from its beginning up to a position."""
+        found = raw_entries(self._archive, self._streams, shard, stream=name)
+        return takewhile(lambda each: each[0] <= until, found)
+
+
 def verify_store(
-    store: Store, audited_max: int = AUDITED_MAX, heard: Heard = lambda _: None, archived: WholeLog | None = None
+    store: Store, audited_max: int = AUDITED_MAX, heard: Heard = lambda _: None, archived: Archived | None = None
 ) -> Proof:
     """Hold every shard of a store against itself. `heard` is told the entries of the log as they are read.
 
-    `archived` gives the logs whose beginning is no longer in the server; None: these are not folded. Raises StoreError.
+    `archived` gives what is no longer in the server; None: logs that were trimmed are not folded. Raises StoreError.
     """
     proof = Proof()
     readings = readings_in(store)
@@ -76,17 +94,6 @@ def verify_store(
     for shard in range(store.shards):
         Verification(store, shard, proof, heard, archived).run(audits=audits)
     return proof
-
-
-def archived_log(archive: Archive, streams: Streams) -> WholeLog:
-    """The log of an archive, and then of the server. Raises ArchiveGap, ArchiveError, FormatError and StoreError as it is read."""
-
-    def log(shard: int, until: EntryId) -> Iterator[Entries]:
-        found = takewhile(lambda each: each[0] <= until, entries(archive, streams, shard))
-        while batch := list(islice(found, _ENTRIES_AT_ONCE)):
-            yield batch
-
-    return log
 
 
 def log_to(store: Store, shard: int, until: EntryId) -> Iterator[Entries]:
@@ -112,7 +119,7 @@ def readings_in(store: Store) -> int:
 class Verification:
     """One shard."""
 
-    def __init__(self, store: Store, shard: int, proof: Proof, heard: Heard, archived: WholeLog | None) -> None:
+    def __init__(self, store: Store, shard: int, proof: Proof, heard: Heard, archived: Archived | None) -> None:
         self._store, self._shard, self._proof, self._heard = store, shard, proof, heard
         self._archived = archived
         self._findings = proof.findings
@@ -125,11 +132,12 @@ class Verification:
         except (ValueError, msgspec.MsgspecError) as error:
             self._findings.differ(Check.STATE, [f"{self._name}: what is kept of its state cannot be read: {error}"])
             return
-        cut = {name for name in ARCHIVED if self._store.is_cut(name, self._shard)}
+        trimmed = {name for name in ARCHIVED if self._store.is_cut(name, self._shard)}
+        cut = set() if self._archived else trimmed
         books = Postings(self._shard, self._findings, whole="postings" not in cut)
         energy = Energy(stored, self._findings)
         streams = KeptStreams(
-            lambda name: kept_entries(self._store, name, self._shard, stored.position),
+            lambda name: self._kept(name, stored.position, is_trimmed=name in trimmed),
             self._shard,
             self._findings,
             {
@@ -138,7 +146,7 @@ class Verification:
             },
             cut | {"outcomes"},
         )
-        self._hold_against_log(stored, streams, audits=audits, is_cut="log" in cut)
+        self._hold_against_log(stored, streams, audits=audits, is_trimmed="log" in trimmed)
         rows = books.close(stored.header)
         self._proof.postings += books.count
         self._close_ledger(stored, rows, whole="postings" not in cut)
@@ -146,15 +154,25 @@ class Verification:
             energy.close(whole="usage" not in cut)
         self._close_orders(books.orders)
 
-    def _hold_against_log(self, stored: StoredShard, streams: KeptStreams, *, audits: bool, is_cut: bool) -> None:
+    def _kept(self, name: str, until: EntryId, *, is_trimmed: bool) -> Iterator[Entry]:
+        """A stream's entries, also those that only the archive has; it ends where the archive does not go on."""
+        if is_trimmed and self._archived:
+            try:
+                yield from self._archived.stream(name, self._shard, until)
+            except (FormatError, ArchiveError) as error:
+                self._findings.differ(Check.EFFECTS, [str(error)])
+        else:
+            yield from kept_entries(self._store, name, self._shard, until)
+
+    def _hold_against_log(self, stored: StoredShard, streams: KeptStreams, *, audits: bool, is_trimmed: bool) -> None:
         """Fold the log to where the state stands, and compare state, effects and the audit's opinion."""
-        if is_cut and self._archived is None:
+        if is_trimmed and self._archived is None:
             self._findings.note(
                 f"{self._name}: the beginning of its log is in an archive: state, effects and audit are not checked, and the chain from the oldest posting that is here; --archive says where it is"
             )
             streams.drain()
             return
-        log = self._archived if is_cut and self._archived else partial(log_to, self._store)
+        log = self._archived.log if is_trimmed and self._archived else partial(log_to, self._store)
         state, audit = ShardState(self._shard), Audit(self._shard)
         try:
             for batch in log(self._shard, stored.position):

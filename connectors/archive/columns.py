@@ -14,18 +14,18 @@ Names and types are held by a test: a change needs another format, and the old o
 import io
 from collections.abc import Iterator, Sequence
 from enum import IntEnum, StrEnum
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, get_type_hints
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from connectors.redis.formats import FormatError, decode_fact, encode_fact
+from connectors.redis.formats import FormatError, decode_fact, encode_fact, pack
 from connectors.redis.streams import Entry, Fields
 from domain.effects import POSTING, QUARANTINED, USAGE, Alarm, Command
 from domain.facts import ReadingBlock, ReadingRefused
-from domain.ids import entry_text
+from domain.ids import EntryId, entry_text
 
 FORMAT = "1"
 BANDS = ("sharp", "peak", "flat", "valley", "deep_valley")
@@ -96,8 +96,12 @@ def table_of(content: bytes, name: str) -> pl.DataFrame:
     return pl.read_parquet(io.BytesIO(content))
 
 
-def log_entries(table: pl.DataFrame) -> Iterator[Entry]:
-    """Entries of a log as they were in the stream, byte for byte."""
+def entries_of(stream: str, table: pl.DataFrame) -> Iterator[Entry]:
+    """A table's entries as they were in the stream, byte for byte: effects as this release writes them. Raises FormatError."""
+    return _ENTRIES[stream](stream, table)
+
+
+def _log_entries(_: str, table: pl.DataFrame) -> Iterator[Entry]:
     columns = [_pieces(table[name]) for name in COLUMNS]
     words = table.select(*_ID, *_WORDS).iter_rows()
     blocks = zip(*columns, strict=True)
@@ -172,7 +176,27 @@ def _records(stream: str, entries: Sequence[Entry]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema_of(stream))
 
 
-_FRAMES = {"log": _log} | dict.fromkeys(ROWS, _rows) | dict.fromkeys(RECORDS, _records)
+def _row_entries(stream: str, table: pl.DataFrame) -> Iterator[Entry]:
+    rows = np.zeros(len(table), ROWS[stream])
+    for name in _names(rows.dtype):
+        rows[name] = table[name].to_numpy()
+    for entry, start, end in _spans(table):
+        fields = {b"v": b"1", b"b": rows[start:end].tobytes()}
+        yield entry, fields | ({b"c": table["chain"][start]} if stream == "postings" else {})
+
+
+def _record_entries(stream: str, table: pl.DataFrame) -> Iterator[Entry]:
+    records = msgspec.convert(table.select(*_hints(RECORDS[stream])).to_dicts(), list[RECORDS[stream]])  # type: ignore[valid-type]  # as above
+    for entry, start, end in _spans(table):
+        yield entry, {b"v": b"1", b"b": pack(records[start:end])}
+
+
+def _spans(table: pl.DataFrame) -> Iterator[tuple[EntryId, int, int]]:
+    """Each entry, and which rows are its own."""
+    ids = table.select(*_ID).to_numpy()
+    starts = np.flatnonzero(np.diff(ids, axis=0, prepend=-1).any(axis=1)).tolist()
+    for start, end in pairwise([*starts, len(ids)]):
+        yield (int(ids[start, 0]), int(ids[start, 1])), start, end
 
 
 def _ids(entries: Sequence[Entry]) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
@@ -181,3 +205,7 @@ def _ids(entries: Sequence[Entry]) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
 
 def _texts(entries: Sequence[Entry], field: bytes) -> list[str]:
     return [fields[field].decode() for _, fields in entries]
+
+
+_FRAMES = {"log": _log} | dict.fromkeys(ROWS, _rows) | dict.fromkeys(RECORDS, _records)
+_ENTRIES = {"log": _log_entries} | dict.fromkeys(ROWS, _row_entries) | dict.fromkeys(RECORDS, _record_entries)

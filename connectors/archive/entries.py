@@ -1,4 +1,4 @@
-"""The whole log of a shard through one door: what is archived, then what is live, without a gap and none twice."""
+"""A whole stream of a shard through one door: what is only archived, then what is live, without a gap and none twice."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,31 +28,38 @@ def entries(
             raise FormatError(f"{key('log', shard)} at {entry_text(entry)}: {error}") from error
 
 
-def raw_entries(archive: Archive, streams: Streams, shard: int, after: EntryId = LOG_START) -> Iterator[Entry]:
-    """`entries` as they are in the stream, byte for byte."""
-    missed: EntryId | None = None
+def raw_entries(
+    archive: Archive, streams: Streams, shard: int, after: EntryId = LOG_START, stream: str = "log"
+) -> Iterator[Entry]:
+    """Entries of any archived stream as they are in it, byte for byte. Errors as of `entries`.
+
+    What the server still has is taken from the server.
+    """
     while True:
-        for entry, fields in _archived(archive, shard, after):
-            yield entry, fields
-            after = entry
-        if after == missed:
-            raise ArchiveGap(
-                f"what followed {entry_text(after)} is neither in {key('log', shard)} nor in the archive at {archive.address}: is this the archive that the log was trimmed for?"
-            )
-        while live := streams.following("log", shard, after, count=_AT_ONCE):
+        while live := streams.following(stream, shard, after, count=_AT_ONCE):
             yield from live
             after = live[-1][0]
         if live is not None:
             return
-        missed = after  # Trimmed since we looked: then it is archived by now.
+        # Trimmed past `after`: then it is archived, up to and with what is now the oldest entry.
+        begun, oldest = after, streams.oldest(stream, shard)
+        for entry, fields in _archived(archive, stream, shard, after):
+            yield entry, fields
+            after = entry
+            if oldest and entry >= oldest:
+                break
+        if after == begun:
+            raise ArchiveGap(
+                f"what followed {entry_text(after)} is neither in {key(stream, shard)} nor in the archive at {archive.address}: is this the archive that the {stream} was trimmed for?"
+            )
 
 
-def _archived(archive: Archive, shard: int, after: EntryId) -> Iterator[Entry]:
+def _archived(archive: Archive, stream: str, shard: int, after: EntryId) -> Iterator[Entry]:
     """What is archived after an entry."""
-    while waiting := [found for found in archive.ranges("log", shard) if found.last > after]:
+    while waiting := [found for found in archive.ranges(stream, shard) if found.last > after]:
         with suppress(FileNotFoundError):  # Merged since we looked: look again.
             for found in waiting:
-                for entry, fields in archive.log(found):
+                for entry, fields in archive.entries(found):
                     if entry > after:
                         yield entry, fields
                         after = entry

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import polars as pl
 
-from connectors.archive.columns import log_entries, table_of, written
+from connectors.archive.columns import entries_of, table_of, written
 from connectors.archive.errors import ArchiveError, ArchiveGap
 from connectors.archive.places import Place, place_of
 from connectors.redis.streams import Entry
@@ -118,9 +118,9 @@ class Archive:
         """A range's file as a table (`connectors.archive.columns`). Raises FileNotFoundError if it was merged meanwhile."""
         return table_of(self._place.read(found.name), found.name)
 
-    def log(self, found: Range) -> Iterator[Entry]:
-        """A range of a log as the stream's entries, byte for byte. Raises FileNotFoundError as `table`."""
-        return log_entries(self.table(found))
+    def entries(self, found: Range) -> Iterator[Entry]:
+        """A range as the stream's entries, byte for byte. Raises FileNotFoundError as `table`."""
+        return entries_of(found.stream, self.table(found))
 
     def scan(self, stream: str, shard: int) -> pl.LazyFrame:
         """All of a shard's stream for polars to read lazily, each entry once, with the columns `stream`, `date` and `shard`."""

@@ -83,6 +83,12 @@ class Streams:
             return None if is_trimmed(self._at(shard), key(stream, shard)) else found[:count]
         return found[1:] if found and found[0][0] == after else None
 
+    def oldest(self, stream: str, shard: int) -> EntryId | None:
+        """The first entry that the stream has; None if it is empty."""
+        with translated():
+            found = _entries(self._at(shard).xrange(key(stream, shard), count=1))
+        return found[0][0] if found else None
+
     def claimed(self, shard: int) -> dict[str, EntryId]:
         """Up to where each stream is claimed."""
         with translated():

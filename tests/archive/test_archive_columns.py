@@ -1,6 +1,5 @@
 """What files hold: columns by name and type, and the log byte for byte."""
 
-import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -8,7 +7,7 @@ from archiving import archive_once, everything_live
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.archive.columns import RECORDS, ROWS, file_of, log_entries, schema_of, table_of
+from connectors.archive.columns import entries_of, file_of, schema_of, table_of
 from connectors.redis.formats import FormatError, encode_fact
 from connectors.redis.streams import ARCHIVED, Streams
 from domain.facts import ReadingBlock, Ticked
@@ -59,27 +58,11 @@ def test_columns_have_their_names_and_types(stream):
 
 
 def test_every_stream_is_kept_as_its_columns_say(server, store):
-    """A street's streams come back as they are stated: logs by their bytes, rows by theirs, records by their values."""
+    """A street's streams come back byte for byte, and their columns are as stated."""
     for (stream, shard), entries in everything_live(server.url).items():
         table = kept(stream, entries)
         assert table.schema == schema_of(stream), (stream, shard)
-        if stream == "log":
-            assert list(log_entries(table)) == entries
-        elif stream in ROWS:
-            assert as_rows(table, ROWS[stream]) == b"".join(fields[b"b"] for _, fields in entries)
-        else:
-            records = [each for _, fields in entries for each in msgspec.msgpack.decode(fields[b"b"])]
-            assert msgspec.convert(table.to_dicts(), list[RECORDS[stream]]) == msgspec.convert(
-                records, list[RECORDS[stream]]
-            )
-
-
-def as_rows(table, dtype):
-    """Rows of effects out of their columns."""
-    rows = np.zeros(len(table), dtype)
-    for name in set(dtype.names) & set(table.columns):
-        rows[name] = table[name].to_numpy()
-    return rows.tobytes()
+        assert list(entries_of(stream, table)) == entries, (stream, shard)
 
 
 def test_postings_keep_their_chain(server, store):
@@ -110,7 +93,7 @@ def test_any_log_comes_back_byte_for_byte(facts):
     """Replaying from the archive folds the very bytes that were folded live."""
     entries = [((7, number), encoded(fact)) for number, fact in enumerate(facts)]
 
-    assert list(log_entries(kept("log", entries))) == entries
+    assert list(entries_of("log", kept("log", entries))) == entries
 
 
 def test_readings_are_columns_and_nothing_twice():
@@ -128,7 +111,7 @@ def test_readings_are_columns_and_nothing_twice():
 )
 def test_what_cannot_be_read_is_kept_as_it_is(fields):
     """A damaged block and a fact of a later release stop who folds them, not who keeps them."""
-    assert list(log_entries(kept("log", [((7, 0), fields)]))) == [((7, 0), fields)]
+    assert list(entries_of("log", kept("log", [((7, 0), fields)]))) == [((7, 0), fields)]
 
 
 def test_a_block_of_another_version_is_not_made_up(monkeypatch):
@@ -138,7 +121,7 @@ def test_a_block_of_another_version_is_not_made_up(monkeypatch):
     monkeypatch.setattr(ReadingBlock, "VERSION", ReadingBlock.VERSION + 1)
 
     with pytest.raises(FormatError, match="block at 7-0 is of version"):
-        list(log_entries(table))
+        list(entries_of("log", table))
 
 
 def test_an_entry_of_somebody_else_is_refused():
