@@ -21,6 +21,10 @@ _WORDS: dict[AlarmKind, tuple[str, str]] = {
     AlarmKind.NIGHT_FLOW: ("夜间持续用量，疑似泄漏", "use at night, perhaps a leak"),
     AlarmKind.COMMAND_FAILED: ("控制命令未成功", "the supply could not be switched"),
     AlarmKind.LINE_LOSS: ("线损超限", "more is lost behind a main meter than allowed"),
+    AlarmKind.PURCHASE_COUNT_MISMATCH: (
+        "购电次数不符，疑似绕过平台售电",
+        "the purchase count has moved, perhaps sold past the books",
+    ),
     AlarmKind.CLOCK_DRIFT: ("表计时钟偏差", "the meter's clock is wrong"),
     AlarmKind.LOAD_LIMIT: ("超负荷跳闸", "too much power, supply is cut"),
     AlarmKind.MALIGNANT_LOAD: ("恶性负载跳闸", "a malignant load, supply is cut"),

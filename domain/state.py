@@ -260,6 +260,11 @@ class MeterRecord(msgspec.Struct, frozen=True, kw_only=True):
     replaced_by: int = 0
 
     @property
+    def repeated_by(self) -> WatchTerms:
+        """The terms by which its alarms are repeated: its own, or the usual ones where nobody watches it."""
+        return self.watch or WatchTerms()
+
+    @property
     def assignments(self) -> tuple[Assignment, ...]:
         """The tariff it was installed with, from the beginning, and the later ones."""
         first = Assignment(starts_at=0, tariff=self.tariff, persons=self.persons, capacity_w=self.capacity_w)
@@ -453,7 +458,7 @@ class ChargedItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StandingAlarm(msgspec.Struct, frozen=True, kw_only=True):
-    """An alarm of a watched meter that is raised. `last`: ms UTC at which it was said last."""
+    """An alarm of a meter that is raised, and repeated. `last`: ms UTC at which it was said last."""
 
     meter: int
     kind: AlarmKind
@@ -461,6 +466,14 @@ class StandingAlarm(msgspec.Struct, frozen=True, kw_only=True):
     last: int
     repeats: int
     reason: str
+
+
+class PurchaseCount(msgspec.Struct, frozen=True, kw_only=True):
+    """What a meter's purchase counter showed last, and what is expected of it: what it showed first, or a person has accepted."""
+
+    meter: int
+    counted: int
+    accepted: int
 
 
 class DayEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -578,6 +591,7 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
     "standing_alarms": (str, StandingAlarm),
     "meter_clocks": (int, MeterClock),
     "main_meters": (int, MainMeter),
+    "purchase_counts": (int, PurchaseCount),
 }
 """Every kind of record by the name it is kept under: the types of its key and of itself."""
 

@@ -218,6 +218,7 @@ class AlarmKind(StrEnum):
     REVERSE_FLOW = "reverse_flow"
     NIGHT_FLOW = "night_flow"
     LINE_LOSS = "line_loss"
+    PURCHASE_COUNT_MISMATCH = "purchase_count_mismatch"
     COMMAND_FAILED = "command_failed"
     LOAD_LIMIT = "load_limit"
     MALIGNANT_LOAD = "malignant_load"
@@ -277,6 +278,7 @@ SEVERITY = {
     AlarmKind.OFFLINE: Severity.WARNING,
     AlarmKind.CLOCK_DRIFT: Severity.WARNING,
     AlarmKind.LINE_LOSS: Severity.WARNING,
+    AlarmKind.PURCHASE_COUNT_MISMATCH: Severity.CRITICAL,
     AlarmKind.STUCK: Severity.WARNING,
     AlarmKind.REVERSE_FLOW: Severity.WARNING,
     AlarmKind.NIGHT_FLOW: Severity.WARNING,

@@ -36,6 +36,8 @@ from domain.facts import (
     MeterWatchSet,
     PolicySet,
     ProtectionOrdered,
+    PurchasesAccepted,
+    PurchasesCounted,
     QuarantineDecided,
     ReadingBlock,
     ReadingCorrected,
@@ -68,10 +70,12 @@ from flows.orders.main_meters import set_main_meter
 from flows.orders.meters import install_meter
 from flows.orders.money import adjust, recharge, refund, reverse
 from flows.orders.policies import set_policy
+from flows.orders.purchases import accept_purchases
 from flows.orders.removal import remove_meter, replace_meter
 from flows.orders.sites import set_site
 from flows.orders.tariffs import assign_tariff, publish_tariff
 from flows.orders.watch import set_watch
+from flows.purchases import count_purchases
 from flows.quarantine import hold_reading, hold_refused, release
 from flows.readings.bands import FIVE
 from flows.readings.decided import compile_decided
@@ -96,7 +100,7 @@ from flows.readings.windows import LATENESS_MS, close_overdue
 from flows.state import ShardState
 from flows.supply import commands, load
 from flows.wallet import announce_level
-from flows.watching import watch
+from flows.watching import repeat_alarms, watch
 from tariffs.periods import minute_of_day, zone_at
 
 
@@ -135,6 +139,7 @@ ORDERS: dict[type[Record], Callable[[ShardState, Any, Effects], Any]] = {
     ChargeItemEnded: end_item,
     MeterWatchSet: set_watch,
     MainMeterSet: set_main_meter,
+    PurchasesAccepted: accept_purchases,
     ControlOrdered: order_control,
     QuarantineDecided: decide_case,
     ReadingCorrected: correct_reading,
@@ -300,6 +305,7 @@ def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
         today = _local_days(state, now)
         watch(state, now, today, _local_minutes(state, now), effects)
         end_days(state, now, today, effects)
+    repeat_alarms(state, now, effects)
     commands.tick(state, now, effects)
     prune(state, now)
 
@@ -332,6 +338,7 @@ RULES: dict[type[Any], Callable[[ShardState, Any, Effects], None]] = {
     CommandReported: commands.report,
     ReadingRefused: hold_refused,
     SubMetersCounted: compare_main,
+    PurchasesCounted: count_purchases,
     **{kind: _order_rule(rule) for kind, rule in ORDERS.items()},
 }
 

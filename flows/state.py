@@ -37,6 +37,7 @@ from domain.state import (
     OpenCommand,
     PlanRecord,
     PolicyRecord,
+    PurchaseCount,
     QuarantineCase,
     RowChanges,
     Rows,
@@ -222,6 +223,7 @@ class ShardState:
     standing: Table[str, StandingAlarm] = field(default_factory=Table)
     meter_clocks: Table[int, MeterClock] = field(default_factory=Table)
     main_meters: Table[int, MainMeter] = field(default_factory=Table)
+    purchase_counts: Table[int, PurchaseCount] = field(default_factory=Table)
     slots: NDArray[np.int32] = field(default_factory=lambda: slots_for(np.empty(0, np.int64), np.empty(0, np.uint8)))
     account_ids: list[str] = field(default_factory=list)
     tariffs: list[Tariff] = field(default_factory=list)
@@ -283,6 +285,7 @@ class ShardState:
             standing=Table(records["standing_alarms"]),
             meter_clocks=Table(records["meter_clocks"]),
             main_meters=Table(records["main_meters"]),
+            purchase_counts=Table(records["purchase_counts"]),
         )
 
     def installed(self, number: int) -> MeterRecord | None:
@@ -306,8 +309,7 @@ class ShardState:
             enter_slot(self.slots, number, row)
 
     def _repeats_at(self, alarm: StandingAlarm) -> int:
-        watch = self.meter_records[alarm.meter].watch
-        return alarm.last + (watch.repeat_ms if watch else 0)
+        return alarm.last + self.meter_records[alarm.meter].repeated_by.repeat_ms
 
     def watch_row(self, meter: int) -> int:
         """The watch of the meter in row `meter`, which is made where it has none."""
@@ -390,5 +392,6 @@ class ShardState:
             "standing_alarms": self.standing.take_changes(),
             "meter_clocks": self.meter_clocks.take_changes(),
             "main_meters": self.main_meters.take_changes(),
+            "purchase_counts": self.purchase_counts.take_changes(),
         }
         return Changes(self.header, rows, records)

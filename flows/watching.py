@@ -1,4 +1,4 @@
-"""Watching: the alarms of what a look at the watched meters has found, with their repeats."""
+"""Watching: the alarms of what a look at the watched meters has found, and the repeats of all alarms that stand."""
 
 from collections.abc import Iterator
 
@@ -18,13 +18,12 @@ _NO_DAYS = np.empty(0, np.int32)
 
 
 def watch(state: ShardState, now: int, today: NDArray[np.int32], minute: NDArray[np.int32], effects: Effects) -> None:
-    """Look at all watched meters and say what is raised, cleared or to be repeated. `today`, `minute`: by plan, local."""
+    """Look at all watched meters and say what is raised or cleared. `today`, `minute`: by plan, local."""
     watches = state.watches
     if watches.count:
         changed = look(watches.rows, watches.dirty, state.meters.rows, state.meter_terms.rows, now, today, minute)
         for change in changed.view(CHANGED):
             _say(state, int(change.row), Watched(int(change.before)), Watched(int(change.after)), now, today, effects)
-    _repeat(state, now, effects)
 
 
 def unwatch(state: ShardState, row: int, at: int, effects: Effects) -> None:
@@ -56,13 +55,28 @@ def _say(
             continue
         if bit in after:
             reason = _reason(state, meter, kind, int(today[state.meter_terms.rows[meter].plan]))
-            standing = StandingAlarm(meter=number, kind=kind, since=now, last=now, repeats=0, reason=reason)
-            _stand(state, standing)
-            effects.alarms.append(_alarm(state, standing, AlarmState.RAISED, now))
+            raise_alarm(state, number, kind, reason, now, effects)
         else:
-            standing = state.standing[standing_key(number, kind)]
-            state.standing.drop(standing_key(number, kind))
-            effects.alarms.append(_alarm(state, standing, AlarmState.CLEARED, now))
+            clear_alarm(state, number, kind, now, effects)
+
+
+def raise_alarm(state: ShardState, meter: int, kind: AlarmKind, reason: str, at: int, effects: Effects) -> None:
+    """Let an alarm of a meter stand and be repeated. One that stands already is not raised again; its repeats say the new reason."""
+    before = state.standing.get(standing_key(meter, kind))
+    if before:
+        state.standing.put(standing_key(meter, kind), msgspec.structs.replace(before, reason=reason))
+        return
+    standing = StandingAlarm(meter=meter, kind=kind, since=at, last=at, repeats=0, reason=reason)
+    _stand(state, standing)
+    effects.alarms.append(_alarm(state, standing, AlarmState.RAISED, at))
+
+
+def clear_alarm(state: ShardState, meter: int, kind: AlarmKind, at: int, effects: Effects) -> None:
+    """An alarm of a meter is over, if it stands."""
+    standing = state.standing.get(standing_key(meter, kind))
+    if standing:
+        state.standing.drop(standing_key(meter, kind))
+        effects.alarms.append(_alarm(state, standing, AlarmState.CLEARED, at))
 
 
 def _reason(state: ShardState, row: int, kind: AlarmKind, today: int) -> str:
@@ -80,8 +94,7 @@ def _reason(state: ShardState, row: int, kind: AlarmKind, today: int) -> str:
 
 
 def _terms(state: ShardState, meter: int) -> tuple[int, int]:
-    terms = state.meter_records[meter].watch
-    assert terms is not None, "only a watched meter has a standing alarm"
+    terms = state.meter_records[meter].repeated_by
     return terms.repeat_ms, terms.repeat_max
 
 
@@ -98,13 +111,14 @@ def _plan(state: ShardState, standing: StandingAlarm) -> None:
 
 def replan(state: ShardState, meter: int) -> None:
     """Repeat what stands of a meter by the terms that it has now."""
-    for kind in WATCHED_ALARM.values():
+    for kind in (*WATCHED_ALARM.values(), AlarmKind.PURCHASE_COUNT_MISMATCH):
         standing = state.standing.get(standing_key(meter, kind))
         if standing:
             _plan(state, standing)
 
 
-def _repeat(state: ShardState, now: int, effects: Effects) -> None:
+def repeat_alarms(state: ShardState, now: int, effects: Effects) -> None:
+    """Say again what stands and has not been said for long enough."""
     for key in _due(state, now):
         standing = state.standing.get(key)
         if standing is None:

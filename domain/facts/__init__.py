@@ -30,6 +30,7 @@ from domain.facts.decisions import QuarantineDecided, ReadingCorrected
 from domain.facts.items import ChargeItemEnded, ChargeItemSet
 from domain.facts.meters import MeterInstalled, MeterRemoved, MeterReplaced
 from domain.facts.money import AdjustmentOrdered, RechargeOrdered, RefundOrdered, ReversalOrdered
+from domain.facts.purchases import PurchasesAccepted, PurchasesCounted
 from domain.facts.readings import Column, ReadingBlock, ReadingRefused
 from domain.facts.record import Record, Ticked
 from domain.facts.sites import SiteSet
@@ -60,6 +61,8 @@ RECORDS: tuple[type[Record], ...] = (
     MeterWatchSet,
     MainMeterSet,
     SubMetersCounted,
+    PurchasesCounted,
+    PurchasesAccepted,
     ControlOrdered,
     ControlTermsSet,
     ProtectionOrdered,
@@ -99,6 +102,8 @@ __all__ = [
     "Place",
     "PolicySet",
     "ProtectionOrdered",
+    "PurchasesAccepted",
+    "PurchasesCounted",
     "QuarantineDecided",
     "ReadingBlock",
     "ReadingCorrected",

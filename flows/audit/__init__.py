@@ -32,6 +32,8 @@ from domain.facts import (
     MeterWatchSet,
     PolicySet,
     ProtectionOrdered,
+    PurchasesAccepted,
+    PurchasesCounted,
     QuarantineDecided,
     ReadingBlock,
     ReadingCorrected,
@@ -77,6 +79,8 @@ class Audit(Meters, Accounts, Money, Control):
             self._tick(fact.at)
         elif isinstance(fact, ReadingRefused):
             self._cases.hold(fact.meter, fact.reason, fact.at, -1)
+        elif isinstance(fact, PurchasesCounted):
+            self._count(fact)
         elif hasattr(fact, "id"):
             self._order(fact, fact.id)
 
@@ -142,6 +146,7 @@ class Audit(Meters, Accounts, Money, Control):
             LoadReleased: self._control,
             MeterWatchSet: self._watch,
             MainMeterSet: self._name_main,
+            PurchasesAccepted: self._accept,
             QuarantineDecided: self._decide,
             ReadingCorrected: self._correct,
         }

@@ -80,6 +80,7 @@ class Book:
         self._reversed: set[bytes] = set()
         self._items: dict[tuple[str, str], tuple[ChargeItemSet, int]] = {}
         self._charged_before: dict[tuple[str, str], int] = {}
+        self._purchases: dict[int, int] = {}
 
     @property
     def quarantined(self) -> dict[Metering, int]:

@@ -1,6 +1,15 @@
 """Orders that move no money: only their answers are followed."""
 
-from domain.facts import ControlOrdered, ControlTermsSet, LoadReleased, MainMeterSet, MeterWatchSet, ProtectionOrdered
+from domain.facts import (
+    ControlOrdered,
+    ControlTermsSet,
+    LoadReleased,
+    MainMeterSet,
+    MeterWatchSet,
+    ProtectionOrdered,
+    PurchasesAccepted,
+    PurchasesCounted,
+)
 from domain.ids import METER_NUMBER_MAX
 from domain.words import Refusal, Supply
 from flows.audit.book import Book
@@ -41,3 +50,15 @@ class Control(Book):
         )
         limits = 0 <= fact.loss_max_permille <= 1_000 and 0 <= fact.loss_min <= 10**15
         return None if each_once and limits else Refusal.TERMS_INVALID
+
+    def _count(self, fact: PurchasesCounted) -> None:
+        if fact.meter in self._meters:
+            self._purchases[fact.meter] = fact.count
+
+    def _accept(self, fact: PurchasesAccepted) -> Refusal | None:
+        """Only what the meter shows can be accepted."""
+        if fact.meter not in self._meters:
+            return Refusal.UNKNOWN_METER
+        if not fact.note.strip():
+            return Refusal.NOTE_MISSING
+        return None if self._purchases.get(fact.meter) == fact.count else Refusal.DECISION_NOT_POSSIBLE

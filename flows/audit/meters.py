@@ -154,3 +154,4 @@ class Meters(Readings):
     def _take_down(self, fact: MeterRemoved | MeterReplaced) -> None:
         self.classes[self._read(fact.meter, self._closed_at(fact), fact.closing_register)] += 1
         self._removed[fact.meter] = self._meters.pop(fact.meter).installed
+        self._purchases.pop(fact.meter, None)

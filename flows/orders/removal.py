@@ -22,6 +22,7 @@ from flows.orders.closing import close_days
 from flows.orders.control import enter_limits
 from flows.orders.meters import enter_meter, meter_mistake
 from flows.orders.watch import enter_watch
+from flows.purchases import forget_purchases
 from flows.readings.metering import classify
 from flows.readings.pricing import is_full
 from flows.state import ShardState
@@ -134,6 +135,7 @@ def _take_down(
     state.controls.drop(number)
     enter_limits(state, row, None)
     forget_clock(state, number, effects)
+    forget_purchases(state, number, time, effects)
     unwatch(state, row, time, effects)
     succeed_main(state, number, getattr(fact, "new_meter", 0), time, effects)
     gone = msgspec.structs.replace(record, removed_at=time, replaced_by=getattr(fact, "new_meter", 0))

@@ -44,6 +44,8 @@ from domain.facts import (
     MeterWatchSet,
     PolicySet,
     ProtectionOrdered,
+    PurchasesAccepted,
+    PurchasesCounted,
     QuarantineDecided,
     ReadingBlock,
     ReadingCorrected,
@@ -192,6 +194,7 @@ class Street:
         self.bands: dict[int, list[int]] = {}
         self.doubted: list[tuple[int, str]] = []
         self.counted: dict[int, tuple[tuple[int, ...], list[int]]] = {}
+        self.purchases: dict[int, int] = {}
 
     def _id(self) -> str:
         self.number += 1
@@ -418,6 +421,9 @@ class Street:
             self._watch,
             self._main_meter,
             self._counted,
+            self._purchases_counted,
+            self._purchases_counted,
+            self._purchases_accepted,
             self._allowance,
             self._control_terms,
             self._control_terms,
@@ -560,6 +566,21 @@ class Street:
             counted=choice.choice([0, 900, 9_000]), subs_now=choice.choice([subs, subs, subs, subs[1:]]),
             waits_for=subs[:1] if waits else (),
         )  # fmt: skip
+
+    def _purchases_counted(self) -> Fact:
+        """What a meter's purchase counter shows: mostly what it showed before, and now and then a purchase more."""
+        number = self.random.choice([*self.meters, 99])
+        count = (self.purchases.get(number, 0xFFFF) + self.random.choice([0, 0, 1, 1, -1])) % 0x10000
+        self.purchases[number] = count
+        return PurchasesCounted(at=self.now - self.random.choice([0, 90_000]), meter=number, count=count)
+
+    def _purchases_accepted(self) -> Fact:
+        """Of what was shown last, or of something else."""
+        choice = self.random
+        number = choice.choice([*self.purchases, *self.meters])
+        count = self.purchases.get(number, 7) + choice.choice([0, 0, 0, 1])
+        note = choice.choice(["a card of the old tenant"] * 5 + [" "])
+        return self._kept(PurchasesAccepted(at=self.now, id=self._id(), meter=number, count=count, note=note))
 
     def _item(self) -> Fact:
         """A fee; one of before, ended, or set again from another day on; or a new one."""

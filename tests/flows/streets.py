@@ -94,8 +94,9 @@ class Watched(_Plain):
     def kinds(self) -> list[Callable[[], Fact]]:
         """What may happen."""
         often = [self._block] * 10 + [self._tick] * 12 + [self._watch] * 5
+        sold = [self._purchases_counted] * 6 + [self._purchases_accepted] * 3
         free = [self._allowance] * 8 + [self._corrected] * 14
-        return [*often, *free, self._money, self._gone, self._tenancy, self._decided]
+        return [*often, *free, *sold, self._money, self._gone, self._tenancy, self._decided]
 
     def _watch(self) -> Fact:
         fact, choice = super()._watch(), self.random

@@ -45,6 +45,7 @@ _PARTS = {
     "DAY": rf"(?P<day>{_DAY})",
     "LAST": rf"(?P<last>{_DAY})",
     "POWER": r"(?P<power>-?\d+)",
+    "COUNT": r"(?P<count>\d+)",
     "BANDS": r"(?P<bands>\d+(?:\.\d{1,3})?(?:/\d+(?:\.\d{1,3})?){4})",
     "anew": "(?P<anew>anew)",
     "cutting": "(?P<cutting>cutting)",

@@ -42,7 +42,7 @@ def test_a_journey_goes_as_it_is_written(journey):
         ),
         (
             "08:00 wins 5.00",
-            "line 3: 'wins 5.00' begins with no verb that is known: expected one of activates, adjusts",
+            "line 3: 'wins 5.00' begins with no verb that is known: expected one of accepts, activates",
         ),
         ("8:00 tops up 5.00", "line 3: '8:00 tops up 5.00': expected a time, a verb"),
         ("25:00 tops up 5.00", "line 3: '25:00' is no time of the day"),

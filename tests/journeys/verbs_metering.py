@@ -11,6 +11,8 @@ from domain.facts import (
     Fact,
     MainMeterSet,
     MeterWatchSet,
+    PurchasesAccepted,
+    PurchasesCounted,
     QuarantineDecided,
     ReadingBlock,
     ReadingCorrected,
@@ -94,6 +96,17 @@ def _counted(home: Household, at: int, words: Words) -> Fact:
     return SubMetersCounted(at=at, meter=main.meter, used=used, counted=counted, subs_now=main.subs, **question)
 
 
+def _purchases(home: Household, at: int, words: Words) -> Fact:
+    return PurchasesCounted(at=at, meter=home.meter(words), count=int(words["count"]))
+
+
+def _accepts(home: Household, at: int, words: Words) -> Fact:
+    count, note = int(words["count"]), words["note"]
+    return PurchasesAccepted(
+        at=at, id=home.order(at, words.get("order")), meter=home.meter(words), count=count, note=note
+    )
+
+
 METERING = (
     Verb("ticks", "", _ticks),
     Verb("reads", "[METER] REGISTER [in bands BANDS] [of TIME] [with POWER W] [relay open|closed]", _reads),
@@ -107,4 +120,6 @@ METERING = (
     Verb("counted", "[METER] QUANTITY behind it REGISTER", _counted),
     Verb("counted not", "[METER]", _counted),
     Verb("watches no more", "[METER]", _watches),
+    Verb("shows", "[METER] COUNT purchases", _purchases),
+    Verb("accepts", "[METER] COUNT purchases [order ORDER] because NOTE", _accepts),
 )  # fmt: skip

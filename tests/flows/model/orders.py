@@ -21,6 +21,7 @@ from domain.facts import (
     MeterWatchSet,
     PolicySet,
     ProtectionOrdered,
+    PurchasesAccepted,
     QuarantineDecided,
     ReadingCorrected,
     RechargeOrdered,
@@ -129,6 +130,8 @@ def take_down(model: Model, fact: MeterRemoved | MeterReplaced) -> int:
         model.said += watch.end(note.time)
     if main := model.mains.pop(fact.meter, None):
         model.said += main.end(note.time)
+    if purchases := model.purchases.pop(fact.meter, None):
+        model.said += purchases.end(note.time)
     model.said += meter.said
     del model.meters[fact.meter], model.gauges[fact.meter]
     return note.time
@@ -159,6 +162,13 @@ def main_named(model: Model, fact: MainMeterSet) -> None:
         model.mains.setdefault(fact.meter, Main(meter.account, fact.meter, meter.commodity)).name(fact)
     elif main := model.mains.pop(fact.meter, None):
         model.said += main.end(max(fact.at, model.now))
+
+
+def purchases_accepted(model: Model, fact: PurchasesAccepted) -> None:
+    """What the meter shows is expected from now on."""
+    purchases = model.purchases[fact.meter]
+    purchases.accepted = fact.count
+    model.said += purchases.judge(max(fact.at, model.now))
 
 
 def watched(model: Model, fact: MeterWatchSet) -> None:
@@ -235,6 +245,7 @@ ORDERS: dict[type, Callable[[Model, Any], object]] = {
     ReversalOrdered: moved,
     MeterWatchSet: watched,
     MainMeterSet: main_named,
+    PurchasesAccepted: purchases_accepted,
     ControlOrdered: controlled,
     ControlTermsSet: bound,
     ProtectionOrdered: protected,

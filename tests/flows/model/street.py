@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from domain.effects import Alarm
-from domain.facts import CommandReported, Fact, ReadingBlock, ReadingRefused, SubMetersCounted, Ticked
+from domain.facts import (
+    CommandReported,
+    Fact,
+    PurchasesCounted,
+    ReadingBlock,
+    ReadingRefused,
+    SubMetersCounted,
+    Ticked,
+    WatchTerms,
+)
 from domain.ids import EntryId
 from domain.units import HOUR_MS, MINUTE_MS
 from domain.words import AlarmKind, AlarmState, Metering, Status, Supply
@@ -12,6 +21,7 @@ from model import supply
 from model.books import Books, Charged
 from model.levels import Standing, judge, repeat
 from model.mains import Main
+from model.purchases import Purchases
 from model.supply import Meter, local
 from model.watch import Gauge, Watch
 from tariffs.rating import moment_of
@@ -35,6 +45,7 @@ class Model:
         self.gauges: dict[int, Gauge] = {}
         self.watches: dict[int, Watch] = {}
         self.mains: dict[int, Main] = {}
+        self.purchases: dict[int, Purchases] = {}
         self.ahead: dict[int, list[int]] = {}
         self.owners: dict[int, str] = {}
         self.said: list[Alarm] = []
@@ -55,6 +66,9 @@ class Model:
                     self.look(meter, fact.at)
             case SubMetersCounted():
                 self._counted(fact)
+            case PurchasesCounted():
+                self.books.take(entry, fact)
+                self._count_purchases(fact)
             case _:
                 before = self.books.standing()
                 self.books.take(entry, fact)
@@ -236,6 +250,9 @@ class Model:
             self.said += watch.look(self.gauges[number], read_at, now, *self._local(number, now))
         for number, main in self.mains.items():
             main.tick(now, self._local(number, now)[0], self._zone(number, now))
+        for number, purchases in self.purchases.items():
+            terms = self.watches[number].terms if number in self.watches else WatchTerms()
+            self.said += purchases.repeat(terms, now)
         for meter in self.meters.values():
             self._let_time_pass(meter, now)
 
@@ -244,6 +261,13 @@ class Model:
             self.said += main.hear(fact, max(fact.at, self.now))
             if not main.subs:
                 del self.mains[fact.meter]
+
+    def _count_purchases(self, fact: PurchasesCounted) -> None:
+        if meter := self.meters.get(fact.meter):
+            first = Purchases(meter.account, meter.number, fact.count, fact.count)
+            purchases = self.purchases.setdefault(fact.meter, first)
+            purchases.counted = fact.count
+            self.said += purchases.judge(max(fact.at, self.now))
 
     def _zone(self, number: int, at: int) -> str:
         plan = self.books._meters[number].plan
