@@ -17,6 +17,7 @@ from connectors.modbus.bus import Bus, BusError, LinkDownError
 from connectors.modbus.counters import Collected
 from connectors.modbus.outbox import Outbox
 from connectors.modbus.profile import UnreadableError
+from connectors.modbus.purchases import PurchaseCounts
 from connectors.modbus.reader import Reader, Reading, as_blocks
 from connectors.modbus.silence import SilentMeters
 from connectors.modbus.switching import Switching
@@ -42,6 +43,7 @@ class Line:
         self._silent = SilentMeters(counters)
         self._unreadable: set[int] = set()
         self._readings: list[Reading] = []
+        self._purchases = PurchaseCounts()
         self._ordered = asyncio.Event()
         self._switching = Switching(
             self._meters,
@@ -133,6 +135,8 @@ class Line:
             self._unreadable.discard(meter.number)
             self._readings.append(reading)
             self._counters.readings += 1
+            if news := self._purchases.news(reading):
+                self._outbox.put(news)
         if self._silent.found(meter):
             self._switching.hasten(meter.number)
 

@@ -3,7 +3,7 @@
 Delivery guarantee: at least once and in order, as long as this process lives. A report whose delivery raised
 ConnectionError is made again, although it may have arrived; the machine tells repeats. When more than `blocks_max` blocks of
 readings wait, the oldest block is let go and counted: registers are cumulative, so a later reading has its energy, and only
-its time is lost. What became of commands, and refused answers, are few and never let go. A process that ends loses what
+its time is lost. What became of commands, refused answers and purchase counts are few and never let go. A process that ends loses what
 waits: readings are taken again, and commands are open until somebody reports them.
 """
 
@@ -14,9 +14,9 @@ import structlog
 
 from connectors.modbus.counters import Collected
 from connectors.modbus.uplink import Uplink
-from domain.facts import CommandReported, ReadingBlock, ReadingRefused
+from domain.facts import CommandReported, PurchasesCounted, ReadingBlock, ReadingRefused
 
-Report = ReadingBlock | CommandReported | ReadingRefused
+Report = ReadingBlock | CommandReported | ReadingRefused | PurchasesCounted
 BLOCKS_MAX = 2_000
 PAUSE_SECONDS_MAX = 5.0
 
@@ -79,3 +79,5 @@ class Outbox:
                 await self._uplink.report_command(report)
             case ReadingRefused():
                 await self._uplink.report_refused(report)
+            case PurchasesCounted():
+                await self._uplink.report_purchases(report)

@@ -43,12 +43,14 @@ class Sample:
     """What a meter said at one moment, in Wh or litres, W and `words.Status`, before ct and pt ratio.
 
     `status` is None when its registers were not read; `bands` are sharp, peak, flat, valley, deep valley, 0 where the meter has none.
+    `purchase_count`: how often the meter has been sold energy, from 0 to 65535 and then from 0 again.
     """
 
     register: int
     power: int | None = None
     status: int | None = None
     bands: tuple[int, ...] | None = None
+    purchase_count: int | None = None
 
     @property
     def supply(self) -> Supply:
@@ -90,7 +92,7 @@ def load_profile(name_or_path: str, folder: Path | None = None) -> Profile:
 def decode(profile: Profile, blocks: Blocks) -> Sample:
     """What the registers say. Raises UnreadableError where the total is absent, no number, or beyond 64 bits.
 
-    Blocks that were not read leave their power, status or bands out; the total is never left out.
+    Blocks that were not read leave their power, status, bands or purchase count out; the total is never left out.
     """
     register = decode_point(profile, "register", blocks)
     if register is None:
@@ -101,6 +103,7 @@ def decode(profile: Profile, blocks: Blocks) -> Sample:
         power=decode_point(profile, "power", blocks),
         status=decode_status(profile, blocks),
         bands=None if all(band is None for band in bands) else tuple(band or 0 for band in bands),
+        purchase_count=decode_point(profile, "purchase_count", blocks),
     )
 
 
@@ -155,14 +158,15 @@ def _ordered(octets: bytes, profile: Profile) -> bytes:
 
 
 def encode_point(profile: Profile, key: PointKey, value: int) -> list[int]:
-    """The registers with which a meter shows `value` (Wh, litres or W): whole steps only, and the total wraps at its modulus.
+    """The registers with which a meter shows `value` (Wh, litres, W or purchases): whole steps only; energy wraps at its modulus.
 
     Raises KeyError if the meter has no such point and ValueError if the value does not fit its type.
     """
     point = profile.point_of(key)
     if point is None:
         raise KeyError(f"{profile.name} has no {key}")
-    shown = value if key == "power" or not profile.modulus else value % profile.modulus
+    wraps = profile.modulus > 0 and key in {"register", *BANDS}
+    shown = value % profile.modulus if wraps else value
     number = shown / point.scale if point.type == "f32" else shown // point.scale
     try:
         octets = struct.pack(_FORMAT[point.type], number)

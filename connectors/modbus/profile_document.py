@@ -9,7 +9,7 @@ from domain.words import Commodity
 
 WordOrder = Literal["big", "little"]
 PointType = Literal["u16", "i16", "u32", "i32", "f32"]
-PointKey = Literal["register", "power", "sharp", "peak", "flat", "valley", "deep_valley"]
+PointKey = Literal["register", "power", "sharp", "peak", "flat", "valley", "deep_valley", "purchase_count"]
 WIDTH: dict[PointType, int] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2}
 """Registers that a value takes."""
 
@@ -26,12 +26,18 @@ class Block(Part):
 
 
 class Point(Part):
-    """One value: where it is, what it is, and the factor to Wh, litres or W."""
+    """One value: where it is, what it is, and the factor to Wh, litres or W; a purchase count is as the meter shows it."""
 
     key: PointKey
     address: int = Field(ge=0, le=0xFFFF)
     type: PointType
     scale: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _counts(self) -> Self:
+        if self.key == "purchase_count" and (self.type, self.scale) != ("u16", 1):
+            raise ValueError('`type = "u16"` and `scale = 1` for `purchase_count`: it counts purchases')
+        return self
 
     @property
     def width(self) -> int:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from connectors.clock import Clock
 from domain.effects import Command
-from domain.facts import CommandReported, ReadingBlock, ReadingRefused
+from domain.facts import CommandReported, PurchasesCounted, ReadingBlock, ReadingRefused
 
 
 class Uplink(Protocol):
@@ -19,6 +19,9 @@ class Uplink(Protocol):
 
     async def report_refused(self, refused: ReadingRefused) -> None:
         """Take in an answer that says no reading: it is neither charged nor forgotten."""
+
+    async def report_purchases(self, purchases: PurchasesCounted) -> None:
+        """Take in what a meter's purchase counter shows."""
 
     async def report_command(self, report: CommandReported) -> None:
         """Take in how far a command has come."""

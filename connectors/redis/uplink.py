@@ -16,7 +16,7 @@ import numpy as np
 from connectors.redis.errors import StoreError, StoreMismatch
 from connectors.redis.live import LiveStore
 from domain.effects import Command
-from domain.facts import CommandReported, Fact, ReadingBlock, ReadingRefused
+from domain.facts import CommandReported, Fact, PurchasesCounted, ReadingBlock, ReadingRefused
 from domain.ids import shard_of_unknown_meter
 from domain.state import OpenCommand
 from domain.words import Stage
@@ -48,6 +48,10 @@ class RedisUplink:
     async def report_refused(self, refused: ReadingRefused) -> None:
         """Append an answer that says no reading."""
         await self._append(await self._shard(refused.meter), refused)
+
+    async def report_purchases(self, purchases: PurchasesCounted) -> None:
+        """Append what a meter's purchase counter shows."""
+        await self._append(await self._shard(purchases.meter), purchases)
 
     async def report_command(self, report: CommandReported) -> None:
         """Append how far a command has come."""

@@ -16,10 +16,10 @@ from connectors.modbus.street.door import Setting, fault_setting
 from connectors.modbus.street.street import Scene, build_street
 from connectors.redis.live import LiveStore
 from connectors.redis.uplink import RedisUplink
-from domain.effects import Command
-from domain.facts import CommandReported, RechargeOrdered, RefundOrdered, TariffPublished, Ticked
+from domain.effects import Alarm, Command
+from domain.facts import CommandReported, PurchasesAccepted, RechargeOrdered, RefundOrdered, TariffPublished, Ticked
 from domain.ids import shard_of
-from domain.words import Reason, Stage, Supply
+from domain.words import AlarmKind, Reason, Stage, Supply
 from tariffs.loader import catalogue
 
 ROOM, METER = "A-101", 101
@@ -88,6 +88,26 @@ class House:
             at=at, id=str(ULID.from_timestamp(at / 1000)), account=ROOM, amount_micros=balance, currency="CNY"
         )
         self.store.append(self.shard, refund)
+
+    def accepts(self, count):
+        """A person knows where so many purchases came from."""
+        at = self.clock.now_ms()
+        accepted = PurchasesAccepted(
+            at=at, id=str(ULID.from_timestamp(at / 1000)), meter=METER, count=count, note="the old tenant's card"
+        )
+        self.store.append(self.shard, accepted)
+
+    def purchases(self):
+        """What is known of the meter's purchase counter: shown and expected."""
+        known = self.store.load(self.shard).records["purchase_counts"].get(METER)
+        return known and (known.counted, known.accepted)
+
+    def told_of_purchases(self):
+        """The events of the alarm of its purchase counter, with their reasons."""
+        alarms = []
+        for _, fields in self.store.stream("alarms", self.shard):
+            alarms += msgspec.msgpack.decode(fields[b"b"], type=list[Alarm])
+        return [(str(each.state), each.reason) for each in alarms if each.kind == AlarmKind.PURCHASE_COUNT_MISMATCH]
 
     def ticks(self):
         """A minute passes."""
@@ -231,5 +251,26 @@ def test_a_relay_that_is_stuck_is_never_called_verified(store, store_url, settli
             await house.until(lambda: (Supply.OFF, Stage.VERIFIED) in house.stages(), "the trip after all")
 
             assert house.relay() == "off"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("profile", ["acrel-ddsy1352", "acrel-adf400l"])
+def test_a_meter_that_is_sold_energy_past_us_is_told_until_a_person_accepts_it(
+    store, store_url, settling, free_port, profile
+):
+    """Somebody writes two purchases to the meter itself: its counter says so over Modbus, an alarm stands, and ends when a person knows why."""
+
+    async def story():
+        async with a_house(store, store_url, free_port, profile, paid=100_000_000, speed=60) as house:
+            await house.until(lambda: house.purchases() == (0, 0), "what the counter shows first")
+
+            house.is_broken("purchase=2", on=True)
+            await house.until(lambda: house.told_of_purchases() == [("raised", "2 ≠ 0")], "the alarm")
+            house.accepts(2)
+            await house.until(lambda: len(house.told_of_purchases()) > 1, "the end of the alarm")
+
+            assert house.told_of_purchases()[1:] == [("cleared", "2 ≠ 0")]
+            assert house.purchases() == (2, 2)
 
     asyncio.run(story())

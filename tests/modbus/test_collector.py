@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import time
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
@@ -11,10 +12,11 @@ from connectors.files.site import Site, SiteBus, SiteMeter
 from connectors.modbus.collector import Collected, collect
 from connectors.modbus.outbox import Outbox
 from connectors.modbus.profile import Sample, encode_point, encode_status, load_profile
+from connectors.modbus.purchases import PurchaseCounts
 from connectors.modbus.reader import Reading, as_blocks
 from connectors.modbus.wire import Wire
 from domain.effects import Command
-from domain.facts import CommandReported, ReadingBlock, ReadingRefused
+from domain.facts import CommandReported, PurchasesCounted, ReadingBlock, ReadingRefused
 from domain.words import Reason, Stage, Status, Supply
 
 DDS = load_profile("dds238-2-zn-sr").model_copy(update={"recheck_ms": 20, "settle_ms": 300})
@@ -39,6 +41,7 @@ class FakeUplink:
         self.blocks: list[ReadingBlock] = []
         self.reports: list[CommandReported] = []
         self.refused: list[ReadingRefused] = []
+        self.purchases: list[PurchasesCounted] = []
         self.order: list[str] = []
         self.open: list[Command] = []
         self.new: asyncio.Queue[Command] = asyncio.Queue()
@@ -61,6 +64,11 @@ class FakeUplink:
         """Keep a refused answer."""
         self._reach()
         self.refused.append(refused)
+
+    async def report_purchases(self, purchases):
+        """Keep a purchase count."""
+        self._reach()
+        self.purchases.append(purchases)
 
     async def report_command(self, report):
         """Keep a report."""
@@ -126,7 +134,7 @@ def equip(peer, number, profile=DDS, register=1000, status=ON):
     for block in profile.block:
         peer.put(number, block.address, [0] * block.count)
     for key in [point.key for point in profile.point]:
-        if key != "power":
+        if key not in {"power", "purchase_count"}:
             peer.put(number, profile.point_of(key).address, encode_point(profile, key, register))
     show(peer, number, profile, status)
 
@@ -236,6 +244,49 @@ def test_meters_that_say_different_things_share_no_column():
     assert blocks[2].status is None
     assert blocks[2].power is None
     assert blocks[2].bands.tolist() == [[500] * 5]
+
+
+def sells(peer, number, count):
+    """Let a meter's purchase counter show this."""
+    peer.put(number, ACREL.point_of("purchase_count").address, [count])
+
+
+def test_a_purchase_count_is_told_once_and_when_it_changes():
+    """It comes with every poll; told is the first, and another, by the collector that sees it; a meter without a counter tells none."""
+
+    async def scene():
+        uplink, told = FakeUplink(), []
+        async with RtuPeer().open() as peer:
+            equip(peer, 1, ACREL)
+            equip(peer, 2)
+            sells(peer, 1, 17)
+            async with collecting(site(bus(peer.port, meter(1, ACREL), meter(2))), uplink) as counters:
+                await until(lambda: counters.rounds["east"] > 4)
+                told.append([(each.meter, each.count) for each in uplink.purchases])
+                sells(peer, 1, 18)
+                await until(lambda: len(uplink.purchases) > 1)
+        return told, uplink
+
+    told, uplink = asyncio.run(scene())
+
+    assert told == [[(1, 17)]]
+    assert [(each.meter, each.count) for each in uplink.purchases] == [(1, 17), (1, 18)]
+    assert abs(uplink.purchases[1].at - int(uplink.blocks[-1].time[0])) < 60_000
+
+
+def test_a_purchase_count_that_is_read_once_accuses_nobody():
+    """A late reply of another meter may look like a purchase; only what two polls in a row say is told, and again after a day."""
+    counts, tick = PurchaseCounts(), itertools.count()
+
+    def polled(*shown):
+        news = [counts.news(Reading(1, next(tick), Sample(5, purchase_count=count))) for count in shown]
+        return [each and each.count for each in news]
+
+    assert polled(7, 7, 7) == [None, 7, None]
+    assert polled(9, 7, None, 9, 7) == [None] * 5
+    assert polled(8, 8, 8, 7, 7) == [None, 8, None, None, 7]
+    counts._counters[1].told_until = 0.0  # A day has passed.
+    assert polled(7, 7) == [7, None]
 
 
 def test_a_silent_meter_is_left_out_of_the_rounds():

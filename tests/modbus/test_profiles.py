@@ -99,12 +99,33 @@ def test_an_acrel_answer_is_read():
         0x0218: 1, 0x021A: 2, 0x021C: 3, 0x021E: 4,
         0x020A: 0xFFFF,  # -1 W: current flows back
         0x0224: 0x2000 | 0x0020,  # relay closed, the meter's own arrears
+        0x0221: 17,  # sold energy seventeen times
     }  # fmt: skip
 
     sample = decode(ACREL, blocks_of(ACREL, registers))
 
-    assert sample == Sample(1_234_560, -1, ON | Status.METER_ARREARS, (10, 20, 30, 40, 0))
+    assert sample == Sample(1_234_560, -1, ON | Status.METER_ARREARS, (10, 20, 30, 40, 0), 17)
     assert sample.supply is Supply.ON
+
+
+@pytest.mark.parametrize(
+    ("profile", "address"), [("acrel-ddsy1352", 0x0221), ("acrel-dtsy1352", 0x0221), ("acrel-adf400l", 0x030E)]
+)
+def test_a_purchase_counter_is_read_as_it_stands(profile, address):
+    """One register, up to its last value before it begins again; a block that was not read says nothing of it."""
+    kind = load_profile(profile)
+    read = blocks_of(kind, {address: 0xFFFF})
+
+    assert decode(kind, read).purchase_count == 0xFFFF
+    assert decode_point(kind, "purchase_count", {0: [0]}) is None
+
+
+def test_a_meter_that_is_never_sold_to_has_no_purchase_count():
+    """Most kinds of meter have no such counter, and are not taken to stand at 0."""
+    without = [name for name in builtin_profiles() if load_profile(name).point_of("purchase_count") is None]
+
+    assert without == ["dds238-2-zn-sr", "sfere-prepaid", "xintai-water"]
+    assert decode(load_profile("dds238-2-zn-sr"), {0: [0] * 32}).purchase_count is None
 
 
 def test_a_three_phase_supply_is_known_only_when_its_relays_agree():
@@ -336,6 +357,7 @@ def test_all_mistakes_of_a_profile_are_told(tmp_path):
         ("supply_off = { address = 3, mask = 1, value = 0 }", "", "status.supply_off"),
         ("write_function = 16", "write_function = 6", None),
         ('key = "register"', 'key = "power"', 'a point with key = "register"'),
+        ('key = "register"', 'key = "purchase_count"', "and `scale = 1` for `purchase_count`"),
         ("switchable = true", 'switchable = true\nforbidden = [{ first = 9, last = 9, why = "boom" }]', "boom"),
     ],
 )

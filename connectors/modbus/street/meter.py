@@ -15,6 +15,7 @@ from connectors.modbus.street.controls import CONTROLS, Control, Order
 from connectors.modbus.street.face import View, Words, paint
 from connectors.modbus.street.load import AMOUNT_PER_UNIT, draw
 from connectors.modbus.street.works import Works
+from domain.ids import meter_text
 from domain.units import MINUTE_MS
 from domain.words import Supply
 
@@ -35,7 +36,7 @@ class ExceptionCode(IntEnum):
 
 
 class Fault(StrEnum):
-    """What can go wrong with a meter on purpose. The last three happen once; the others last until switched off."""
+    """What can go wrong with a meter on purpose. The last four happen once; the others last until switched off."""
 
     SILENT = "silent"
     SLOW = "slow"
@@ -45,6 +46,7 @@ class Fault(StrEnum):
     GLITCH = "glitch"
     RESET = "reset"
     WRAP = "wrap"
+    PURCHASE = "purchase"
 
 
 FAULT_VALUES = {
@@ -53,8 +55,12 @@ FAULT_VALUES = {
     Fault.EXCEPTION: int(ExceptionCode.DEVICE_FAILURE),
     Fault.GLITCH: 0,  # the register shown once: 0, or this many Wh or litres more than counted
     Fault.WRAP: 100,  # Wh or litres short of the modulus
+    Fault.PURCHASE: 1,  # purchases that somebody makes with the meter itself
 }
 """What a fault means unless it is said."""
+
+PURCHASES_MODULUS = 0x10000
+"""A purchase counter is one register."""
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +74,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     arrives_ms: int | None
     forced: bool
     written: list[int]
+    purchases: int = 0
 
 
 class SimulatedMeter:
@@ -80,6 +87,7 @@ class SimulatedMeter:
         self.control = CONTROLS.get(profile.name) or Control.of_profile(profile)
         self.forced = False
         self.written = self._initial_words()
+        self.purchases = 0
         self.faults: dict[Fault, int] = {}
         self._zeros = self._layout()
 
@@ -140,6 +148,7 @@ class SimulatedMeter:
         self._put(words, "power", min(view.rate, 0x7FFF))
         for key, units in zip(BANDS, self._shown_bands(), strict=True):
             self._put(words, key, units)
+        self._put(words, "purchase_count", self.purchases % PURCHASES_MODULUS)
         paint(self.profile, words, view)
         return words
 
@@ -190,11 +199,21 @@ class SimulatedMeter:
                 self.works.set_register(0)
             case Fault.WRAP if on:
                 self.works.set_register(self.profile.modulus - chosen)
+            case Fault.PURCHASE if on:
+                self._sell(chosen)
             case _ if on:
                 self.faults[fault] = chosen
             case _:
                 self.faults.pop(fault, None)
         self.works.stuck = Fault.STUCK in self.faults
+
+    def _sell(self, purchases: int) -> None:
+        """Somebody with a vendor's tool or a card sells the meter energy: its counter says so, and nothing else does."""
+        if self.profile.point_of("purchase_count") is None:
+            raise ValueError(
+                f"meter {meter_text(self.number)}: {self.profile.name} has no purchase_count to count purchases with"
+            )
+        self.purchases += purchases
 
     def memory(self) -> Memory:
         """What a power cut does not take."""
@@ -208,6 +227,7 @@ class SimulatedMeter:
             arrives_ms=works.arrives_ms,
             forced=self.forced,
             written=list(self.written),
+            purchases=self.purchases,
         )
 
     def recall(self, memory: Memory) -> None:
@@ -215,4 +235,4 @@ class SimulatedMeter:
         works = self.works
         works.amounts, works.counted_to_ms = list(memory.amounts), memory.counted_to_ms
         works.position, works.target, works.arrives_ms = memory.position, memory.target, memory.arrives_ms
-        self.forced, self.written = memory.forced, tuple(memory.written)
+        self.forced, self.written, self.purchases = memory.forced, tuple(memory.written), memory.purchases

@@ -241,6 +241,24 @@ def test_a_reset_counter_starts_again_from_zero():
     assert sample(meter, START_MS + 2 * HOUR_MS).register == 1_000
 
 
+def test_a_purchase_behind_our_back_shows_in_the_counter_alone():
+    """The purchase counter goes up by what was said, begins again after its last value, and survives a power cut; energy does not move."""
+    meter = a_meter(rate=0)
+    meter.set_fault(Fault.PURCHASE, START_MS)
+    meter.set_fault(Fault.PURCHASE, START_MS, value=0xFFFF + 2)
+    again = a_meter(rate=0)
+    again.recall(meter.memory())
+
+    assert [sample(each, START_MS).purchase_count for each in (a_meter(), meter, again)] == [0, 2, 2]
+    assert (sample(meter, START_MS).register, meter.faults) == (KWH_10, {})
+
+
+def test_a_meter_that_cannot_be_sold_to_says_so():
+    """A fault that the kind of meter cannot have is refused where it is set, by its name."""
+    with pytest.raises(ValueError, match="dds238-2-zn-sr has no purchase_count"):
+        a_meter("dds238-2-zn-sr").set_fault(Fault.PURCHASE, START_MS)
+
+
 def test_an_exception_fault_answers_everything_with_its_code():
     """Reads and writes get the code, and the relay stays where it is."""
     meter = a_meter()
