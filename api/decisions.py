@@ -1,4 +1,4 @@
-"""Decisions and corrections: what a person says about readings that wait, and about usage that was charged wrongly."""
+"""Decisions and corrections: what a person says about readings that wait, usage that was charged wrongly, and purchase counts."""
 
 from http import HTTPStatus
 from typing import Any
@@ -7,20 +7,24 @@ from fastapi import APIRouter, Response
 from starlette.exceptions import HTTPException
 
 from api.dependencies import Settings, StoreDoor
-from api.models import CorrectionOrder, DecisionOrder, DecisionOutcome, MeterPath, OrderPath
+from api.models import CorrectionOrder, DecisionOrder, DecisionOutcome, MeterPath, OrderPath, PurchasesOrder
 from api.orders import UNDECIDED, decided, reply
 from api.problems import RefusedError
 from connectors.redis.formats import iso
 from connectors.redis.live import LiveStore
 from domain.effects import Outcome
-from domain.facts import QuarantineDecided, ReadingCorrected
+from domain.facts import PurchasesAccepted, QuarantineDecided, ReadingCorrected
 from domain.ids import meter_text, order_id, shard_of_unknown_meter
 from domain.units import money_text, quantity_thousandths
 from domain.words import Decision, Metering, Refusal
 
 router = APIRouter(prefix="/meters", tags=["meters"])
 
-_KINDS = {"decisions": QuarantineDecided.KIND, "corrections": ReadingCorrected.KIND}
+_KINDS = {
+    "decisions": QuarantineDecided.KIND,
+    "corrections": ReadingCorrected.KIND,
+    "accepted_purchases": PurchasesAccepted.KIND,
+}
 _UNKNOWN = Metering.UNKNOWN_METER.name.lower()
 
 
@@ -53,6 +57,20 @@ async def correct(meter: MeterPath, order: CorrectionOrder, store: StoreDoor, se
     return reply(said, order.id, f"/meters/{meter}/corrections/{order.id}")
 
 
+@router.post("/{meter}/accepted_purchases", status_code=201, response_model=DecisionOutcome, responses=UNDECIDED)
+async def accept_purchases(meter: MeterPath, order: PurchasesOrder, store: StoreDoor, settings: Settings) -> Response:
+    """Expect of a meter's purchase counter what it shows: a person knows where the purchases came from."""
+    located = await store.locate_meter(int(meter))
+    if located is None:
+        raise RefusedError(Refusal.UNKNOWN_METER)
+    fact = PurchasesAccepted(
+        at=settings.clock(), id=order.id, meter=int(meter), count=order.count, operator=order.operator, note=order.note
+    )
+    outcome = await decided(store, located[0], fact, settings.wait_seconds)
+    said = await _said(store, outcome) if outcome else None
+    return reply(said, order.id, f"/meters/{meter}/accepted_purchases/{order.id}")
+
+
 @router.get("/{meter}/decisions/{order}")
 async def get_decision(meter: MeterPath, order: OrderPath, store: StoreDoor) -> DecisionOutcome:
     """What became of a decision; kept for 90 days. 404: not decided, or never sent."""
@@ -63,6 +81,12 @@ async def get_decision(meter: MeterPath, order: OrderPath, store: StoreDoor) -> 
 async def get_correction(meter: MeterPath, order: OrderPath, store: StoreDoor) -> DecisionOutcome:
     """What became of a correction; kept for 90 days. 404: not decided, or never sent."""
     return await _kept(store, meter, order, "corrections")
+
+
+@router.get("/{meter}/accepted_purchases/{order}")
+async def get_accepted_purchases(meter: MeterPath, order: OrderPath, store: StoreDoor) -> DecisionOutcome:
+    """What became of an order to accept a purchase count; kept for 90 days. 404: not decided, or never sent."""
+    return await _kept(store, meter, order, "accepted_purchases")
 
 
 async def _kept(store: LiveStore, meter: str, order: str, route: str) -> DecisionOutcome:

@@ -121,6 +121,15 @@ class CorrectionOrder(Write):
     note: Annotated[str, Field(max_length=500)]
 
 
+class PurchasesOrder(Write):
+    """A person knows why a meter's purchase counter shows this."""
+
+    id: OrderId
+    count: Annotated[int, Field(ge=0, le=65_535)]
+    operator: Annotated[str, Field(min_length=1, max_length=64)]
+    note: Annotated[str, Field(max_length=500)]
+
+
 class ControlOrder(Write):
     """Force a meter's supply on or off, until a time or for some minutes, or give it back to automatic."""
 
@@ -337,6 +346,13 @@ class MainMeterRead(Read):
     waits_for: list[str]
 
 
+class PurchasesRead(Read):
+    """How often a meter's own counter says that it was sold energy, and what is expected of it."""
+
+    counted: int
+    accepted: int
+
+
 class MeterRead(Read):
     """A meter as committed."""
 
@@ -361,6 +377,7 @@ class MeterRead(Read):
     command: CommandRead | None
     quarantine: list[CaseRead]
     main_meter: MainMeterRead | None
+    purchases: PurchasesRead | None
 
 
 class OutcomeRead(Read):
@@ -390,7 +407,7 @@ class ControlOutcome(OutcomeRead):
 
 
 class DecisionOutcome(OutcomeRead):
-    """What became of a decision or a correction: what it charged, below zero where it gave back, and the balance right after it."""
+    """What became of a decision, a correction or an accepted purchase count: what it charged, below zero where it gave back, and the balance right after it."""
 
     meter: str
     account: str | None

@@ -11,12 +11,19 @@ from api.problems import RefusedError
 from connectors.redis.formats import iso
 from connectors.redis.live import LiveStore
 from domain.effects import Outcome
-from domain.facts import ControlOrdered, QuarantineDecided, ReadingCorrected, RechargeOrdered, RefundOrdered
+from domain.facts import (
+    ControlOrdered,
+    PurchasesAccepted,
+    QuarantineDecided,
+    ReadingCorrected,
+    RechargeOrdered,
+    RefundOrdered,
+)
 from domain.ids import meter_text, order_id
 from domain.units import money_text
 from domain.words import Refusal
 
-Order = RechargeOrdered | RefundOrdered | ControlOrdered | QuarantineDecided | ReadingCorrected
+Order = RechargeOrdered | RefundOrdered | ControlOrdered | QuarantineDecided | ReadingCorrected | PurchasesAccepted
 
 UNDECIDED: dict[int | str, dict[str, Any]] = {
     HTTPStatus.ACCEPTED.value: {"model": Pending, "description": "Taken, and not yet decided."}

@@ -17,6 +17,7 @@ from api.models import (
     MeterRead,
     PlaceRead,
     PostingRead,
+    PurchasesRead,
     SupplyRead,
     TextRead,
     WindowRead,
@@ -25,7 +26,7 @@ from api.models import (
 from connectors.redis.formats import iso
 from connectors.redis.live import AccountView, MeterView
 from domain.ids import meter_text
-from domain.state import Comparison, MainMeter, MeterRecord, OpenCommand, QuarantineCase
+from domain.state import Comparison, MainMeter, MeterRecord, OpenCommand, PurchaseCount, QuarantineCase
 from domain.supply_text import Standing, Text, must_clear, why
 from domain.units import MINUTE_MS, money_text, quantity_text
 from domain.words import Commodity, Ledger, Level, Reason, Status, Supply
@@ -113,6 +114,7 @@ def meter_read(view: MeterView, tariff_document: str | None) -> MeterRead:
         command=_command(view.command) if view.command else None,
         quarantine=[_case(case) for case in view.cases],
         main_meter=_main_meter(view.main) if view.main else None,
+        purchases=_purchases(view.purchases) if view.purchases else None,
     )
 
 
@@ -132,6 +134,10 @@ def _comparison(last: Comparison) -> ComparisonRead:
         counted=quantity_text(last.counted),
         lost=quantity_text(last.used - last.counted),
     )
+
+
+def _purchases(purchases: PurchaseCount) -> PurchasesRead:
+    return PurchasesRead(counted=purchases.counted, accepted=purchases.accepted)
 
 
 def posting_read(row: Any) -> PostingRead:

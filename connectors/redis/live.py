@@ -36,6 +36,7 @@ from domain.state import (
     MainMeter,
     MeterRecord,
     OpenCommand,
+    PurchaseCount,
     QuarantineCase,
     Rows,
     ShardHeader,
@@ -83,7 +84,7 @@ class AccountView:
 @dataclass(frozen=True, slots=True, eq=False)
 class MeterView:
     """A meter as committed: its record, its row (`domain.state.METER`), its account, its unverified command, what people and
-    terms want of its supply, its quarantine cases, and its sub-meters.
+    terms want of its supply, its quarantine cases, its sub-meters, and its purchase count.
     """
 
     shard: int
@@ -95,6 +96,7 @@ class MeterView:
     control: Control | None
     cases: list[QuarantineCase]
     main: MainMeter | None
+    purchases: PurchaseCount | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -292,6 +294,7 @@ class LiveStore:
             control=await self._record("controls", shard, str(number)),
             cases=[case for case in (await self._records("cases", shard)).values() if case.meter == number],
             main=await self._record("main_meters", shard, str(number)),
+            purchases=await self._record("purchase_counts", shard, str(number)),
         )
 
     async def tariffs(self) -> dict[str, TariffRecord]:
