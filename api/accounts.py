@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from starlette.exceptions import HTTPException
 
-from api.dependencies import Settings, StoreDoor
+from api.dependencies import Reader, Recharger, Refunder, Settings, StoreDoor
 from api.models import (
     AccountPage,
     AccountPath,
@@ -19,13 +19,12 @@ from api.models import (
 )
 from api.orders import UNDECIDED, decided, money_outcome, reply
 from api.outlooks import outlook_read
-from api.problems import RefusedError
+from api.reach import account_of, check_account
 from api.settings import ApiSettings
 from api.views import account_read, account_summary, posting_read
 from connectors.redis.live import AccountView, LiveStore
 from domain.facts import RechargeOrdered, RefundOrdered
 from domain.ids import order_id, shard_of
-from domain.words import Refusal
 
 router = APIRouter(prefix="/accounts", tags=["accounts"])
 
@@ -34,28 +33,29 @@ Cursor = Annotated[str, Query(pattern=r"^\d{1,4}-\d{1,9}$", description="`next` 
 
 
 @router.get("")
-async def list_accounts(store: StoreDoor, limit: Limit = 100, cursor: Cursor = "0-0") -> AccountPage:
+async def list_accounts(caller: Reader, store: StoreDoor, limit: Limit = 100, cursor: Cursor = "0-0") -> AccountPage:
     """Accounts in a fixed order, by pages. An account that is opened meanwhile appears on a later page or in its place."""
     shard, row = map(int, cursor.split("-"))
     found: list[AccountView] = []
     while shard < store.shards and len(found) <= limit:
-        found += [view for view in await store.accounts(shard) if view.record.row >= row]
+        views = await store.accounts(shard)
+        found += [view for view in views if view.record.row >= row and caller.reach.has(view.record)]
         shard, row = shard + 1, 0
     following = f"{found[limit].shard}-{found[limit].record.row}" if len(found) > limit else None
     return AccountPage(accounts=[account_summary(view) for view in found[:limit]], next=following)
 
 
 @router.get("/{account}")
-async def get_account(account: AccountPath, store: StoreDoor) -> AccountRead:
+async def get_account(account: AccountPath, caller: Reader, store: StoreDoor) -> AccountRead:
     """Balance, level, meters, and the open day."""
-    view = await _known(store, account)
+    view = await account_of(store, caller, account)
     return account_read(view, await store.meters_of(view))
 
 
 @router.get("/{account}/outlook")
-async def get_outlook(account: AccountPath, store: StoreDoor, settings: Settings) -> OutlookRead:
+async def get_outlook(account: AccountPath, caller: Reader, store: StoreDoor, settings: Settings) -> OutlookRead:
     """When the money will have run down, and when the supply will be cut, if the meters go on using as they did."""
-    view = await _known(store, account)
+    view = await account_of(store, caller, account)
     documents = {name: record.document for name, record in (await store.tariffs()).items()}
     meters, counted = await store.meters_of(view), await store.counted(view)
     return outlook_read(view, meters, counted, await store.controls(view), documents, settings.clock())
@@ -63,10 +63,14 @@ async def get_outlook(account: AccountPath, store: StoreDoor, settings: Settings
 
 @router.get("/{account}/ledger")
 async def get_ledger(
-    account: AccountPath, store: StoreDoor, limit: Limit = 100, skip: Annotated[int, Query(ge=0, le=10**9)] = 0
+    account: AccountPath,
+    caller: Reader,
+    store: StoreDoor,
+    limit: Limit = 100,
+    skip: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> LedgerPage:
     """Postings, newest first. The usage of a day is posted when the day is over; until then it is in the balance only."""
-    view = await _known(store, account)
+    view = await account_of(store, caller, account)
     postings = await store.ledger(view, limit, skip)
     return LedgerPage(
         account=account, currency=view.record.currency, postings=[posting_read(posting) for posting in postings]
@@ -74,32 +78,31 @@ async def get_ledger(
 
 
 @router.post("/{account}/recharges", status_code=201, response_model=MoneyOutcome, responses=UNDECIDED)
-async def recharge(account: AccountPath, order: MoneyOrder, store: StoreDoor, settings: Settings) -> Response:
+async def recharge(
+    account: AccountPath, order: MoneyOrder, caller: Recharger, store: StoreDoor, settings: Settings
+) -> Response:
     """Credit an account. The same order again has the same answer, and no other effect."""
+    await check_account(store, caller, account)
     return await _order_money(RechargeOrdered, account, order, store, settings)
 
 
 @router.post("/{account}/refunds", status_code=201, response_model=MoneyOutcome, responses=UNDECIDED)
-async def refund(account: AccountPath, order: MoneyOrder, store: StoreDoor, settings: Settings) -> Response:
+async def refund(
+    account: AccountPath, order: MoneyOrder, caller: Refunder, store: StoreDoor, settings: Settings
+) -> Response:
     """Pay out of an account's balance, never more than it holds."""
+    await check_account(store, caller, account)
     return await _order_money(RefundOrdered, account, order, store, settings)
 
 
 @router.get("/{account}/orders/{order}")
-async def get_order(account: AccountPath, order: OrderPath, store: StoreDoor) -> MoneyOutcome:
+async def get_order(account: AccountPath, order: OrderPath, caller: Reader, store: StoreDoor) -> MoneyOutcome:
     """What became of a recharge or refund; kept for 90 days. 404: not decided, or never sent."""
-    view = await _known(store, account)
+    view = await account_of(store, caller, account)
     outcome = await store.outcome(account, order_id(order))
     if outcome is None or outcome.account != account or outcome.kind not in {RechargeOrdered.KIND, RefundOrdered.KIND}:
         raise HTTPException(HTTPStatus.NOT_FOUND, "No order of this id has been decided for this account.")
     return money_outcome(outcome, view.record.currency)
-
-
-async def _known(store: LiveStore, account: str) -> AccountView:
-    view = await store.account(account)
-    if view is None:
-        raise RefusedError(Refusal.UNKNOWN_ACCOUNT)
-    return view
 
 
 async def _order_money(

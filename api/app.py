@@ -1,4 +1,4 @@
-"""The app: routes, doors and measures put together. A request passes measure ▸ headers ▸ gate ▸ size ▸ route."""
+"""The app: routes, doors and measures put together. A request passes measure ▸ headers ▸ audit ▸ gate ▸ size ▸ route."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from api import accounts, alarms, decisions, health, meters, metrics
+from api import access, accounts, alarms, decisions, health, meters, metrics
+from api.gate import DOCS_PATHS, OPEN_PATHS, Audited, Gate
+from api.limits import Limits
 from api.metrics import Measured, Measures
 from api.problems import answer_problems
-from api.security import DOCS_PATHS, OPEN_PATHS, BodyLimit, Gate, SecureHeaders, check_secret
+from api.security import BodyLimit, SecureHeaders, check_secret
 from api.settings import ApiSettings
+from connectors.redis.access import Access
 from connectors.redis.live import LiveStore
 
 
@@ -37,7 +40,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     store = await LiveStore.open(app.state.settings.redis_url)
-    app.state.store = store
+    app.state.store, app.state.access = store, Access(store)
+    app.state.limits = Limits(app.state.settings)
     yield
     await store.close()
 
@@ -46,9 +50,10 @@ def _add_routes(app: FastAPI) -> None:
     closed = APIRouter(
         dependencies=[Depends(HTTPBearer(auto_error=False))]
     )  # The gate checks; this says so in the docs.
-    for part in (accounts, meters, decisions, alarms):
+    for part in (accounts, meters, decisions, alarms, access):
         closed.include_router(part.router)
     app.include_router(closed)
+    app.include_router(access.sessions)
     app.include_router(health.router)
     app.include_router(metrics.router)
 
@@ -56,6 +61,7 @@ def _add_routes(app: FastAPI) -> None:
 def _add_doors(app: FastAPI, settings: ApiSettings) -> None:
     """Last added, first passed."""
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
-    app.add_middleware(Gate, token=settings.token, open_paths=OPEN_PATHS + (DOCS_PATHS if settings.docs else ()))
+    app.add_middleware(Gate, settings=settings, open_paths=OPEN_PATHS + (DOCS_PATHS if settings.docs else ()))
+    app.add_middleware(Audited, settings=settings)
     app.add_middleware(SecureHeaders)
     app.add_middleware(Measured, measures=app.state.measures)

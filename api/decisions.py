@@ -6,12 +6,14 @@ from typing import Any
 from fastapi import APIRouter, Response
 from starlette.exceptions import HTTPException
 
-from api.dependencies import Settings, StoreDoor
+from api.dependencies import Decider, Reader, Settings, StoreDoor
 from api.models import CorrectionOrder, DecisionOrder, DecisionOutcome, MeterPath, OrderPath, PurchasesOrder
 from api.orders import UNDECIDED, decided, reply
 from api.problems import RefusedError
+from api.reach import meter_of
 from connectors.redis.formats import iso
 from connectors.redis.live import LiveStore
+from domain.access import Caller
 from domain.effects import Outcome
 from domain.facts import PurchasesAccepted, QuarantineDecided, ReadingCorrected
 from domain.ids import meter_text, order_id, shard_of_unknown_meter
@@ -29,9 +31,13 @@ _UNKNOWN = Metering.UNKNOWN_METER.name.lower()
 
 
 @router.post("/{meter}/decisions", status_code=201, response_model=DecisionOutcome, responses=UNDECIDED)
-async def decide(meter: MeterPath, order: DecisionOrder, store: StoreDoor, settings: Settings) -> Response:
+async def decide(
+    meter: MeterPath, order: DecisionOrder, caller: Decider, store: StoreDoor, settings: Settings
+) -> Response:
     """Close the case of a meter and reason: the held register is true, it counts on from another, or it was nonsense."""
-    located = None if order.reason == _UNKNOWN else await store.locate_meter(int(meter))
+    if order.reason == _UNKNOWN and not caller.reach.everything:
+        raise RefusedError(Refusal.UNKNOWN_METER)  # It is in nobody's reach.
+    located = None if order.reason == _UNKNOWN else await meter_of(store, caller, meter)
     shard = located[0] if located else shard_of_unknown_meter(int(meter), store.shards)
     fact = QuarantineDecided(
         at=settings.clock(), id=order.id, meter=int(meter), reason=order.reason, decision=Decision(order.decision),
@@ -43,54 +49,58 @@ async def decide(meter: MeterPath, order: DecisionOrder, store: StoreDoor, setti
 
 
 @router.post("/{meter}/corrections", status_code=201, response_model=DecisionOutcome, responses=UNDECIDED)
-async def correct(meter: MeterPath, order: CorrectionOrder, store: StoreDoor, settings: Settings) -> Response:
+async def correct(
+    meter: MeterPath, order: CorrectionOrder, caller: Decider, store: StoreDoor, settings: Settings
+) -> Response:
     """Charge usage of a time on top, or give it back, at the prices of that time."""
-    located = await store.locate_meter(int(meter))
-    if located is None:
-        raise RefusedError(Refusal.UNKNOWN_METER)
+    shard, _ = await meter_of(store, caller, meter)
     fact = ReadingCorrected(
         at=settings.clock(), id=order.id, meter=int(meter), from_ms=order.from_, until_ms=order.until,
         usage_delta=quantity_thousandths(order.usage), register=_register(order.register_), operator=order.operator, note=order.note,
     )  # fmt: skip
-    outcome = await decided(store, located[0], fact, settings.wait_seconds)
+    outcome = await decided(store, shard, fact, settings.wait_seconds)
     said = await _said(store, outcome) if outcome else None
     return reply(said, order.id, f"/meters/{meter}/corrections/{order.id}")
 
 
 @router.post("/{meter}/accepted_purchases", status_code=201, response_model=DecisionOutcome, responses=UNDECIDED)
-async def accept_purchases(meter: MeterPath, order: PurchasesOrder, store: StoreDoor, settings: Settings) -> Response:
+async def accept_purchases(
+    meter: MeterPath, order: PurchasesOrder, caller: Decider, store: StoreDoor, settings: Settings
+) -> Response:
     """Expect of a meter's purchase counter what it shows: a person knows where the purchases came from."""
-    located = await store.locate_meter(int(meter))
-    if located is None:
-        raise RefusedError(Refusal.UNKNOWN_METER)
+    shard, _ = await meter_of(store, caller, meter)
     fact = PurchasesAccepted(
         at=settings.clock(), id=order.id, meter=int(meter), count=order.count, operator=order.operator, note=order.note
     )
-    outcome = await decided(store, located[0], fact, settings.wait_seconds)
+    outcome = await decided(store, shard, fact, settings.wait_seconds)
     said = await _said(store, outcome) if outcome else None
     return reply(said, order.id, f"/meters/{meter}/accepted_purchases/{order.id}")
 
 
 @router.get("/{meter}/decisions/{order}")
-async def get_decision(meter: MeterPath, order: OrderPath, store: StoreDoor) -> DecisionOutcome:
+async def get_decision(meter: MeterPath, order: OrderPath, caller: Reader, store: StoreDoor) -> DecisionOutcome:
     """What became of a decision; kept for 90 days. 404: not decided, or never sent."""
-    return await _kept(store, meter, order, "decisions")
+    return await _kept(store, caller, meter, order, "decisions")
 
 
 @router.get("/{meter}/corrections/{order}")
-async def get_correction(meter: MeterPath, order: OrderPath, store: StoreDoor) -> DecisionOutcome:
+async def get_correction(meter: MeterPath, order: OrderPath, caller: Reader, store: StoreDoor) -> DecisionOutcome:
     """What became of a correction; kept for 90 days. 404: not decided, or never sent."""
-    return await _kept(store, meter, order, "corrections")
+    return await _kept(store, caller, meter, order, "corrections")
 
 
 @router.get("/{meter}/accepted_purchases/{order}")
-async def get_accepted_purchases(meter: MeterPath, order: OrderPath, store: StoreDoor) -> DecisionOutcome:
+async def get_accepted_purchases(
+    meter: MeterPath, order: OrderPath, caller: Reader, store: StoreDoor
+) -> DecisionOutcome:
     """What became of an order to accept a purchase count; kept for 90 days. 404: not decided, or never sent."""
-    return await _kept(store, meter, order, "accepted_purchases")
+    return await _kept(store, caller, meter, order, "accepted_purchases")
 
 
-async def _kept(store: LiveStore, meter: str, order: str, route: str) -> DecisionOutcome:
+async def _kept(store: LiveStore, caller: Caller, meter: str, order: str, route: str) -> DecisionOutcome:
     located = await store.locate_meter(int(meter))
+    if not caller.reach.everything:
+        located = await meter_of(store, caller, meter)
     shards = {shard_of_unknown_meter(int(meter), store.shards), *(located[:1] if located else ())}
     for shard in sorted(shards):
         outcome = await store.outcome_in(shard, order_id(order))

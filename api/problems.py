@@ -77,6 +77,14 @@ class RefusedError(Exception):
         return cls(Refusal(outcome.refusal), outcome.detail)
 
 
+class TooOftenError(Exception):
+    """A caller or an address has come too often; it may come again after `seconds`."""
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(seconds)
+
+
 def problem(status: int, detail: str = "", kind: str = "about:blank", **members: Any) -> JSONResponse:
     """A problem+json response. Its title is the status' own phrase, or the name of the refusal."""
     title = members.get("refusal", "").replace("_", " ") or HTTPStatus(status).phrase
@@ -85,9 +93,17 @@ def problem(status: int, detail: str = "", kind: str = "about:blank", **members:
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
+def too_often(seconds: int) -> JSONResponse:
+    """429, with when to come again."""
+    response = problem(HTTPStatus.TOO_MANY_REQUESTS, f"Too many requests: come again in {seconds} s.")
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
 def answer_problems(app: FastAPI) -> None:
     """Make every error of the app a problem."""
     app.add_exception_handler(RefusedError, _refused)
+    app.add_exception_handler(TooOftenError, _too_often)
     app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -98,6 +114,11 @@ def _refused(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RefusedError)
     kind = f"urn:meterline:refusal:{error.refusal}"
     return problem(STATUS[error.refusal], error.detail, kind, refusal=str(error.refusal))
+
+
+def _too_often(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TooOftenError)
+    return too_often(error.seconds)
 
 
 def _store(_request: Request, _error: Exception) -> JSONResponse:

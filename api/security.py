@@ -1,24 +1,16 @@
-"""Who may come in, how much they may carry, and what every answer says to browsers.
+"""The secret that the API is started with, how much callers may carry, and what every answer says to browsers."""
 
-One secret bearer token for now, for everything but health and metrics: what is not on the list of open paths is closed,
-known or not. It is compared in constant time, and never logged.
-"""
-
-import hmac
-from collections.abc import Iterable
 from http import HTTPStatus
 
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import SECURE_HEADERS, problem
 
-_log = structlog.get_logger("api")
-
 SECRET_LENGTH_MIN = 32
 SECRET_LETTERS_MIN = 10
+PASSWORD_LENGTH_MIN, PASSWORD_LETTERS_MIN = 12, 6
 _WELL_KNOWN = (
     "changeme",
     "change-me",
@@ -32,9 +24,6 @@ _WELL_KNOWN = (
     "abcdef",
 )
 _ADVICE = 'make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
-
-OPEN_PATHS = ("/health/live", "/health/ready", "/metrics")
-DOCS_PATHS = ("/docs", "/openapi.json")
 
 
 class WeakSecretError(ValueError):
@@ -56,28 +45,13 @@ def check_secret(token: str) -> str:
     return token
 
 
-class Gate:
-    """Lets in whoever bears the token, and everybody to the open paths."""
-
-    def __init__(self, app: ASGIApp, token: str, open_paths: Iterable[str]) -> None:
-        self._app = app
-        self._expected = f"Bearer {token}".encode()
-        self._open_paths = frozenset(open_paths)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, or answer 401."""
-        if scope["type"] == "http" and scope["path"] not in self._open_paths and not self._is_known(scope):
-            _log.warning("unauthenticated", method=scope["method"], path=scope["path"], client=scope.get("client"))
-            response = problem(HTTPStatus.UNAUTHORIZED, "Send the header `Authorization: Bearer <token>`.")
-            response.headers["WWW-Authenticate"] = "Bearer"
-            await response(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-    def _is_known(self, scope: Scope) -> bool:
-        given = Headers(scope=scope).get("authorization", "")
-        scheme, _, token = given.partition(" ")
-        return hmac.compare_digest(f"{scheme.title()} {token}".encode(), self._expected)
+def check_password(password: str) -> str:
+    """A password, if it is not easily guessed. Raises ValueError, without the password."""
+    if len(password) < PASSWORD_LENGTH_MIN:
+        raise ValueError(f"expected at least {PASSWORD_LENGTH_MIN} characters; a sentence is easy to remember")
+    if any(word in password.lower() for word in _WELL_KNOWN) or len(set(password)) < PASSWORD_LETTERS_MIN:
+        raise ValueError("contains a well-known word, or few different characters; a sentence is easy to remember")
+    return password
 
 
 class BodyLimit:

@@ -1,7 +1,13 @@
-"""What the API is told when it is made. Nothing in `api/` reads the environment or the machine's clock."""
+"""What the API is told when it is made. Nothing else in `api/` reads the environment or the machine's clock."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+
+def wall_ms() -> int:
+    """This machine's clock, ms UTC."""
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,7 +15,9 @@ class ApiSettings:
     """`clock` tells event time, ms UTC. `wait_seconds`: how long an order waits for the machine before it is answered 202.
 
     `lag_seconds_max`: a fact may wait so long, in real time, before this is not ready. `probe_seconds`: health and metrics
-    wait so long for the store.
+    wait so long for the store. `wall`: real time, ms UTC, by which tokens expire and attempts are written down. `requests`, `orders`:
+    how often a caller may ask, and order; `denials`: how often an address may come without a known token; `logins`: how often
+    somebody may try to sign in as one person. `session_hours`: how long a sign-in holds.
     """
 
     redis_url: str = field(repr=False)
@@ -20,3 +28,9 @@ class ApiSettings:
     probe_seconds: float = 3.0
     body_bytes_max: int = 65_536
     docs: bool = False
+    wall: Callable[[], int] = wall_ms
+    requests: str = "12000/minute"
+    orders: str = "6000/hour"
+    denials: str = "30/minute"
+    logins: str = "10/15 minutes"
+    session_hours: float = 12.0

@@ -6,6 +6,10 @@ SITE = "meterline"
 STORE_FORMAT = "2"
 VERDICT = "verdict"
 """What the last verification came to (`domain.verdict.Verdict`)."""
+PEOPLE, TOKENS, TOKEN_USES = "people:{access}", "tokens:{access}", "token_uses:{access}"
+"""Hashes of who may come in (`domain.access`): people by login, tokens by id, and when each was used last, ms UTC."""
+AUDIT, AUDIT_HEAD = "audit:{access}", "audit_head:{access}"
+"""The stream of what was attempted (`domain.access.AuditEvent`), and the digest after its last event."""
 
 STREAMS = ("postings", "usage", "quarantined", "refused", "alarms", "commands", "outcomes")
 

@@ -145,8 +145,12 @@ class LiveStore:
             raise StoreMismatch("the store is empty; start `meterline up` or `meterline import` first, they make it")
         return cls(url, nodes, check_site(site))
 
+    def node_of(self, name: str) -> Any:
+        """The client of the node that has a key."""
+        return self._nodes.of(name)
+
     @contextmanager
-    def _answered(self) -> Iterator[None]:
+    def answered(self) -> Iterator[None]:
         """Turn the client library's exceptions into ours, and end when told to.
 
         After an error of a cluster its nodes are asked anew who has what, so that who tries again finds a shard that has moved.
@@ -174,7 +178,7 @@ class LiveStore:
 
     async def ping(self) -> None:
         """Raise StoreUnreachable unless every server answers."""
-        with self._answered():
+        with self.answered():
             for client in self._nodes.clients.values():
                 await client.ping()
 
@@ -195,7 +199,7 @@ class LiveStore:
 
     async def append(self, shard: int, fact: Fact) -> EntryId:
         """Append one fact to a shard's log. Returns its position."""
-        with self._answered():
+        with self.answered():
             return entry_id((await self._at(shard).xadd(key("log", shard), encode_fact(fact))).decode())
 
     async def claim_order(self, order: bytes, shard: int) -> int:
@@ -203,7 +207,7 @@ class LiveStore:
 
         A claim outlives the time in which ids are accepted, so that nothing is forgotten too early.
         """
-        with self._answered():
+        with self.answered():
             owner = await self._nodes.of(order_key(order)).set(
                 order_key(order), str(shard), nx=True, get=True, ex=ORDER_CLAIM_SECONDS
             )
@@ -214,7 +218,7 @@ class LiveStore:
         deadline = time.monotonic() + seconds
         waits = iter(_WAITS)
         while True:
-            with self._answered():
+            with self.answered():
                 found = await self._at(shard).xrange(key("outcomes", shard), entry_text(entry), entry_text(entry))
             if found:
                 return msgspec.msgpack.decode(found[0][1][b"b"], type=list[Outcome])[0]
@@ -228,7 +232,7 @@ class LiveStore:
 
     async def outcome_in(self, shard: int, order: bytes) -> Outcome | None:
         """The kept outcome of an order that was appended to this shard."""
-        with self._answered():
+        with self.answered():
             packed = await self._at(shard).hget(key("kept_outcomes", shard), order)
         return msgspec.msgpack.decode(packed, type=KeptOutcome).outcome if packed else None
 
@@ -242,7 +246,7 @@ class LiveStore:
 
     async def accounts(self, shard: int) -> list[AccountView]:
         """All accounts of a shard, in the order in which they were opened."""
-        with self._answered():
+        with self.answered():
             pipe = self._at(shard).pipeline(transaction=True)
             pipe.hgetall(key("account_records", shard))
             _get_rows(pipe, shard, "accounts")
@@ -258,7 +262,7 @@ class LiveStore:
         numbers = view.record.meters
         if not numbers:
             return []
-        with self._answered():
+        with self.answered():
             found = await self._at(view.shard).hmget(
                 key("meter_records", view.shard), [str(number) for number in numbers]
             )
@@ -270,7 +274,7 @@ class LiveStore:
 
         Of a meter that went from one account to another, the record of where it is; of one that is nowhere, where it was.
         """
-        with self._answered():
+        with self.answered():
             found = await self._of_every_shard(lambda pipe, shard: pipe.hget(key("meter_records", shard), str(number)))
         decoder = msgspec.msgpack.Decoder(MeterRecord)
         located = [(shard, decoder.decode(packed)) for shard, packed in enumerate(found) if packed]
@@ -318,7 +322,7 @@ class LiveStore:
 
     async def ledger(self, view: AccountView, newest: int, skip: int = 0) -> Rows:
         """Up to `newest` postings of an account (`domain.effects.POSTING`), newest first, after skipping `skip`."""
-        with self._answered():
+        with self.answered():
             packed = await self._at(view.shard).lrange(
                 ledger_key(view.shard, view.record.row), -(skip + newest), -(skip + 1)
             )
@@ -326,7 +330,7 @@ class LiveStore:
 
     async def newest_alarms(self, count: int) -> list[Alarm]:
         """The newest alarm events of all shards, the last to enter its log first. An alarm may tell of a time long before."""
-        with self._answered():
+        with self.answered():
             streams = await self._of_every_shard(lambda pipe, shard: pipe.xrevrange(key("alarms", shard), count=count))
         entries = [(entry_id(entry.decode()), fields) for found in streams for entry, fields in found]
         entries.sort(key=itemgetter(0), reverse=True)
@@ -342,14 +346,14 @@ class LiveStore:
             wanted.setdefault(shard_of(account, self.shards), []).append(account)
         found: dict[str, bytes | None] = {}
         for shard, names in wanted.items():
-            with self._answered():
+            with self.answered():
                 packed = await self._at(shard).hmget(key("account_records", shard), names)
             found |= dict(zip(names, packed, strict=True))
         return {account: msgspec.msgpack.decode(each, type=AccountRecord) for account, each in found.items() if each}
 
     async def shard(self, shard: int) -> ShardView:
         """A whole shard, for tables and gauges."""
-        with self._answered():
+        with self.answered():
             pipe = self._at(shard).pipeline(transaction=True)
             for name in ("header", "position"):
                 pipe.get(key(name, shard))
@@ -371,7 +375,7 @@ class LiveStore:
 
     async def totals(self, shard: int) -> ShardTotals:
         """What gauges count, in one transaction."""
-        with self._answered():
+        with self.answered():
             pipe = self._at(shard).pipeline(transaction=True)
             pipe.get(key("header", shard))
             for name in ("open_commands", "cases"):
@@ -389,26 +393,26 @@ class LiveStore:
 
     async def verdict(self) -> Verdict | None:
         """What the last verification came to; None before the first."""
-        with self._answered():
+        with self.answered():
             packed = await self._nodes.of(VERDICT).get(VERDICT)
         return msgspec.msgpack.decode(packed, type=Verdict) if packed else None
 
     async def lags_ms(self) -> list[int]:
         """How long the oldest entry that is not yet folded has waited, for each shard, in ms of the server's time; 0: none waits."""
-        with self._answered():
+        with self.answered():
             positions = await self._of_every_shard(lambda pipe, shard: pipe.get(key("position", shard)))
         return await self._waited_ms(positions)
 
     async def archive_lags_ms(self) -> list[int]:
         """As `lags_ms`, of the oldest entry that no archiver has claimed; empty if there never was an archiver."""
-        with self._answered():
+        with self.answered():
             claimed = await self._of_every_shard(lambda pipe, shard: pipe.hget(key("archived", shard), "log"))
         return await self._waited_ms(claimed) if any(claimed) else []
 
     async def _waited_ms(self, after: list[bytes | None]) -> list[int]:
         """How long the first entry after a position of each shard's log has waited."""
         asked = ["(" + (position or b"0-0").decode() for position in after]
-        with self._answered():
+        with self.answered():
             waiting = await self._of_every_shard(
                 lambda pipe, shard: pipe.xrange(key("log", shard), asked[shard], "+", 1)
             )
@@ -428,7 +432,7 @@ class LiveStore:
 
     async def new_commands(self, after: dict[int, EntryId], count: int = 500) -> list[Command]:
         """Commands of all shards after the given positions, which are moved on."""
-        with self._answered():
+        with self.answered():
             streams = await self._of_every_shard(
                 lambda pipe, shard: pipe.xrange(key("commands", shard), "(" + entry_text(after[shard]), "+", count)
             )
@@ -441,13 +445,13 @@ class LiveStore:
 
     async def last_commands(self) -> dict[int, EntryId]:
         """Position of the newest command of each shard."""
-        with self._answered():
+        with self.answered():
             streams = await self._of_every_shard(lambda pipe, shard: pipe.xrevrange(key("commands", shard), count=1))
         return {shard: entry_id(found[0][0].decode()) if found else LOG_START for shard, found in enumerate(streams)}
 
     async def _row(self, name: str, shard: int, row: int) -> Any:
         """One row, in one transaction: a commit between two of its pages would show a row that never was."""
-        with self._answered():
+        with self.answered():
             pipe = self._at(shard).pipeline(transaction=True)
             for page, part in _pages_of(name):
                 size = part.stop - part.start
@@ -455,13 +459,13 @@ class LiveStore:
             return _rows(name, await pipe.execute())[0]
 
     async def _record(self, name: str, shard: int, field: str) -> Any:
-        with self._answered():
+        with self.answered():
             packed = await self._at(shard).hget(key(name, shard), field)
         return msgspec.msgpack.decode(packed, type=RECORDS[name][1]) if packed else None
 
     async def _records(self, name: str, shard: int) -> dict[Any, Any]:
         kind, record = RECORDS[name]
-        with self._answered():
+        with self.answered():
             found = cast("dict[bytes, bytes]", await self._at(shard).hgetall(key(name, shard)))
         decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(record)
         return {

@@ -1,0 +1,41 @@
+"""How often: requests and orders of a caller, and denials of an address. Counted in this process, in windows that move."""
+
+import math
+import time
+
+from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+
+from api.settings import ApiSettings
+
+
+class Limits:
+    """Each method counts one, and returns how many seconds to wait where that was too many; 0: go on. Made for one event loop."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._window = MovingWindowRateLimiter(MemoryStorage())
+        self._requests, self._orders = parse(settings.requests), parse(settings.orders)
+        self._denials, self._logins = parse(settings.denials), parse(settings.logins)
+
+    async def requests(self, caller: str) -> int:
+        """A request of a caller."""
+        return await self._hit(self._requests, "requests", caller)
+
+    async def orders(self, caller: str) -> int:
+        """An order of a caller: money, switching, a person's decision."""
+        return await self._hit(self._orders, "orders", caller)
+
+    async def denials(self, client: str) -> int:
+        """A request of an address without a known token, or with a wrong password."""
+        return await self._hit(self._denials, "denials", client)
+
+    async def logins(self, login: str) -> int:
+        """An attempt to sign in as somebody."""
+        return await self._hit(self._logins, "logins", login)
+
+    async def _hit(self, item: RateLimitItem, what: str, who: str) -> int:
+        if await self._window.hit(item, what, who):
+            return 0
+        reset, _ = await self._window.get_window_stats(item, what, who)
+        return max(1, math.ceil(reset - time.time()))

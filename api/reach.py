@@ -1,0 +1,36 @@
+"""What a caller may know of: the one place where an account, a meter or an order is held against the caller's reach.
+
+What is out of reach is answered as if it were not there: nobody learns of others' accounts by asking for them.
+"""
+
+from api.problems import RefusedError
+from connectors.redis.live import AccountView, LiveStore
+from domain.access import Caller
+from domain.state import MeterRecord
+from domain.words import Refusal
+
+
+async def account_of(store: LiveStore, caller: Caller, account: str) -> AccountView:
+    """An account that the caller reaches. Raises RefusedError."""
+    view = await store.account(account)
+    if view is None or not caller.reach.has(view.record):
+        raise RefusedError(Refusal.UNKNOWN_ACCOUNT)
+    return view
+
+
+async def check_account(store: LiveStore, caller: Caller, account: str) -> None:
+    """That an order for this account is the caller's to give. Whether it exists is the machine's to say. Raises RefusedError."""
+    if not caller.reach.everything:
+        await account_of(store, caller, account)
+
+
+async def meter_of(store: LiveStore, caller: Caller, meter: str) -> tuple[int, MeterRecord]:
+    """The shard and record of a meter whose account the caller reaches. Raises RefusedError."""
+    located = await store.locate_meter(int(meter))
+    if located is None:
+        raise RefusedError(Refusal.UNKNOWN_METER)
+    if not caller.reach.everything:
+        view = await store.account(located[1].account)
+        if view is None or not caller.reach.has(view.record):
+            raise RefusedError(Refusal.UNKNOWN_METER)
+    return located

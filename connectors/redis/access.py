@@ -1,0 +1,112 @@
+"""People, tokens and the audit log, as they are kept. Nothing of it follows from the log; a backup has it.
+
+The audit log is a stream that only grows. Each event carries `chain`, the blake2b-256 digest of the chain before it and its own bytes, so a
+changed, missing or inserted event shows; `audit_head:{access}` is the last digest. Event and head are written in one step, and only
+if the head is still the one that the digest was made from.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from connectors.redis.errors import MovedOn, StoreError
+from connectors.redis.keys import AUDIT, AUDIT_HEAD, PEOPLE, TOKEN_USES, TOKENS
+from connectors.redis.live import LiveStore
+from domain.access import AuditEvent, Person, Token
+from domain.ids import EntryId, entry_id, entry_text
+
+CHAIN_BEGIN = bytes(32)
+_ATTEMPTS = 100
+"""Of several API processes each may be ahead of us: so often at most."""
+
+# KEYS[1] the stream, KEYS[2] its head; ARGV the head expected, the head after, the event.
+_APPEND = """\
+if (redis.call('GET', KEYS[2]) or '') ~= ARGV[1] then return redis.error_reply('MOVED_ON another event came first') end
+local id = redis.call('XADD', KEYS[1], '*', 'v', '1', 'b', ARGV[3], 'c', ARGV[2])
+redis.call('SET', KEYS[2], ARGV[2])
+return id
+"""
+
+
+def chained(before: bytes, packed: bytes) -> bytes:
+    """The digest after an event."""
+    return hashlib.blake2b((before or CHAIN_BEGIN) + packed, digest_size=32).digest()
+
+
+class Access:
+    """What is kept of who may come in. Raises StoreError."""
+
+    def __init__(self, store: LiveStore) -> None:
+        self._store = store
+        self._head = b""
+
+    async def person(self, login: str) -> Person | None:
+        """A person, or None."""
+        packed = await self._call("HGET", PEOPLE, login)
+        return msgspec.msgpack.decode(packed, type=Person) if packed else None
+
+    async def people(self) -> list[Person]:
+        """Everybody, by login."""
+        found = await self._call("HVALS", PEOPLE)
+        return sorted((msgspec.msgpack.decode(each, type=Person) for each in found), key=lambda person: person.login)
+
+    async def keep_person(self, person: Person, *, new: bool) -> bool:
+        """Keep a person; if `new`, only where the login is free. Whether it was kept."""
+        packed = msgspec.msgpack.encode(person)
+        if new:
+            return bool(await self._call("HSETNX", PEOPLE, person.login, packed))
+        await self._call("HSET", PEOPLE, person.login, packed)
+        return True
+
+    async def token(self, number: str) -> Token | None:
+        """A token by its id, or None."""
+        packed = await self._call("HGET", TOKENS, number)
+        return msgspec.msgpack.decode(packed, type=Token) if packed else None
+
+    async def tokens(self) -> list[tuple[Token, int]]:
+        """Every token with when it was used last, ms UTC, 0: never; the oldest first."""
+        found, uses = await self._call("HVALS", TOKENS), await self._call("HGETALL", TOKEN_USES)
+        tokens = sorted((msgspec.msgpack.decode(each, type=Token) for each in found), key=lambda token: token.id)
+        return [(token, int(uses.get(token.id.encode(), 0))) for token in tokens]
+
+    async def keep_token(self, token: Token) -> None:
+        """Let a token be known from now on."""
+        await self._call("HSET", TOKENS, token.id, msgspec.msgpack.encode(token))
+
+    async def drop_token(self, number: str) -> bool:
+        """Let a token be known no more. Whether it was."""
+        await self._call("HDEL", TOKEN_USES, number)
+        return bool(await self._call("HDEL", TOKENS, number))
+
+    async def note_use(self, number: str, at: int) -> None:
+        """A token is being used at `at`, ms UTC."""
+        await self._call("HSET", TOKEN_USES, number, at)
+
+    async def record(self, event: AuditEvent) -> None:
+        """Append an event to the audit log. When this returns it is on disk."""
+        packed = msgspec.msgpack.encode(event)
+        for _ in range(_ATTEMPTS):
+            after = chained(self._head, packed)
+            try:
+                await self._call("EVAL", _APPEND, 2, AUDIT, AUDIT_HEAD, self._head, after, packed)
+            except MovedOn:
+                self._head = await self._call("GET", AUDIT_HEAD) or b""
+            else:
+                self._head = after
+                return
+        raise StoreError("the audit log cannot be written: others are always first")
+
+    async def events(self, before: EntryId | None, count: int) -> list[tuple[EntryId, AuditEvent, bytes]]:
+        """Up to `count` events before a position, the newest first: position, event, chain after it."""
+        newest = "(" + entry_text(before) if before else "+"
+        found: Sequence[Any] = await self._call("XREVRANGE", AUDIT, newest, "-", "COUNT", count)
+        return [
+            (entry_id(entry.decode()), msgspec.msgpack.decode(fields[b"b"], type=AuditEvent), fields[b"c"])
+            for entry, fields in found
+        ]
+
+    async def _call(self, command: str, *arguments: Any) -> Any:
+        with self._store.answered():
+            return await self._store.node_of(PEOPLE).execute_command(command, *arguments)

@@ -1,0 +1,116 @@
+"""Who may do what: people and programs, their roles, and the accounts that they reach. None of it is derived from the log."""
+
+from enum import StrEnum
+
+import msgspec
+
+from domain.state import AccountRecord
+
+
+class Scope(StrEnum):
+    """What a door asks of whoever wants to pass it."""
+
+    READ = "read"
+    RECHARGE = "recharge"
+    REFUND = "refund"
+    CONTROL = "control"
+    DECIDE = "decide"
+    APPROVE = "approve"
+    ACCESS = "access"
+    AUDIT = "audit"
+
+
+class Role(StrEnum):
+    """What somebody is here for."""
+
+    ADMIN = "admin"
+    OPERATOR = "operator"
+    FINANCE = "finance"
+    VIEWER = "viewer"
+    TENANT = "tenant"
+
+
+SCOPES: dict[Role, frozenset[Scope]] = {
+    Role.ADMIN: frozenset(Scope),
+    Role.OPERATOR: frozenset({Scope.READ, Scope.RECHARGE, Scope.REFUND, Scope.CONTROL, Scope.DECIDE}),
+    Role.FINANCE: frozenset({Scope.READ, Scope.RECHARGE, Scope.REFUND, Scope.APPROVE}),
+    Role.VIEWER: frozenset({Scope.READ}),
+    Role.TENANT: frozenset({Scope.READ}),
+}
+"""Every role's scopes. A tenant's reach is to be its own accounts."""
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """The accounts that somebody may know of: those of some sites and some by name, or everything. By itself: none."""
+
+    sites: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    everything: bool = False
+
+    def has(self, record: AccountRecord) -> bool:
+        """Whether an account is within."""
+        return self.everything or record.account in self.accounts or record.place.site in self.sites
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who signs in. `password`: an argon2id hash. Times in ms UTC."""
+
+    login: str
+    name: str
+    password: str
+    role: Role
+    reach: Reach
+    made_at: int
+    made_by: str
+    disabled: bool = False
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller shows. `secret`: SHA-256 of its secret part, which is random and so long that nobody guesses it.
+
+    `person`: a session of that person, whose role and reach hold as they are now; "": a program's own, with `role` and `reach`.
+    `expires_at`: ms UTC, 0: never.
+    """
+
+    id: str
+    secret: bytes
+    name: str
+    role: Role
+    reach: Reach
+    made_at: int
+    made_by: str
+    expires_at: int = 0
+    person: str = ""
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Whoever asks: `name` is a person's login, `token:ID` of a program, or `root` of the secret that the API was started with."""
+
+    name: str
+    role: Role
+    reach: Reach
+    token: str = ""
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """What it may do."""
+        return SCOPES[self.role]
+
+
+ROOT = Caller(name="root", role=Role.ADMIN, reach=Reach(everything=True))
+"""Whoever has the secret that the API was started with: makes the first people and tokens."""
+
+
+class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt to change something, or one that was denied. `at`: ms UTC of the server. `caller` "": nobody that we know.
+
+    `path` as asked, without its query. Never what was in a body or a header.
+    """
+
+    at: int
+    caller: str
+    method: str
+    path: str
+    status: int
+    client: str
+    request: str
