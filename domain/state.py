@@ -97,7 +97,10 @@ METER = np.dtype(
             ("reason", "u1"),  # words.Reason: … and why
             ("seen", "u1"),  # words.Supply as last read
             ("held", "u1"),  # 1 while a quarantine case is open
-            ("pad3", "<u4"),
+            (
+                "vacant_usage",
+                "<u4",
+            ),  # Wh or litres while nobody had the account, modulo 2³²: only differences mean anything
         ],
     )
 )
@@ -159,11 +162,15 @@ WATCH = np.dtype(
             ("night_until", "<u2"),
             ("raised", "<u2"),  # words.Watched
             ("pad1", "<u2"),
-            ("pad2", "<u4"),
+            ("pad2", "<u4"),  # so far what release 0.1.0 kept
+            ("day", "<i4"),  # local day number of the last look
+            ("day_vacant", "<u4"),  # the meter's vacant_usage when that day began …
+            ("month_vacant", "<u4"),  # … when its month began …
+            ("night_vacant", "<u4"),  # … and when the night began
         ],
     )
 )
-"""80 bytes, one for each meter that is watched."""
+"""96 bytes, one for each meter that is watched."""
 
 BAND_REGISTERS = np.dtype(
     (
@@ -544,21 +551,24 @@ ROWS: dict[str, np.dtype[np.void]] = {
 HOT_BYTES = {"accounts": 16, "meters": 88}
 """The first bytes of a row, multiples of 8, which nearly every reading changes: kept and written apart from the rest of it."""
 
+FIRST_BYTES = {**HOT_BYTES, "watches": 80}
+"""The bytes of a row that its first page keeps; the rest has a page of its own, also where a later release has added it."""
+
 PAGES: dict[str, tuple[str, slice]] = {
-    **{name: (name, slice(0, HOT_BYTES.get(name, dtype.itemsize))) for name, dtype in ROWS.items()},
-    **{f"{name}_rest": (name, slice(hot, ROWS[name].itemsize)) for name, hot in HOT_BYTES.items()},
+    **{name: (name, slice(0, FIRST_BYTES.get(name, dtype.itemsize))) for name, dtype in ROWS.items()},
+    **{f"{name}_rest": (name, slice(first, ROWS[name].itemsize)) for name, first in FIRST_BYTES.items()},
 }
 """Every page that rows are kept in, by its name: the kind of row, and the bytes of each row that are in it."""
 
 
 def rows_of(name: str, pages: Mapping[str, bytes | bytearray | None]) -> Rows:
-    """The rows of a kind (n,) from all of its pages, packed; None: empty."""
-    parts = [(each, part) for each, (of, part) in PAGES.items() if of == name]
-    if len(parts) == 1:
-        return np.frombuffer(pages[name] or b"", ROWS[name])
-    size = ROWS[name].itemsize
-    columns = [np.frombuffer(pages[each] or b"", np.uint8).reshape(-1, part.stop - part.start) for each, part in parts]
-    return np.ascontiguousarray(np.concatenate(columns, axis=1)).reshape(-1, size).view(ROWS[name])[:, 0]
+    """The rows of a kind (n,) from all of its pages, packed; None: empty. What a page does not reach to is zero: an earlier release had none."""
+    rows = np.zeros(len(pages[name] or b"") // FIRST_BYTES.get(name, ROWS[name].itemsize), ROWS[name])
+    for page, (of, part) in PAGES.items():
+        if of == name:
+            kept = np.frombuffer(pages[page] or b"", f"V{part.stop - part.start}")
+            part_of(rows, part)[: len(kept)] = kept
+    return rows
 
 
 def part_of(rows: Rows, part: slice) -> Rows:

@@ -11,7 +11,7 @@ from domain.ids import meter_text
 from domain.state import StandingAlarm
 from domain.units import quantity_text
 from domain.words import UNITS, WATCHED_ALARM, AlarmKind, AlarmState, Commodity, Watched
-from flows.readings.watching import CHANGED, look, month_usage
+from flows.readings.watching import CHANGED, day_usage, look, month_usage
 from flows.state import ShardState
 
 _NO_DAYS = np.empty(0, np.int32)
@@ -54,7 +54,7 @@ def _say(
         if bit not in before ^ after:
             continue
         if bit in after:
-            reason = _reason(state, meter, kind, int(today[state.meter_terms.rows[meter].plan]))
+            reason = _reason(state, row, kind, int(today[state.meter_terms.rows[meter].plan]))
             raise_alarm(state, number, kind, reason, now, effects)
         else:
             clear_alarm(state, number, kind, now, effects)
@@ -81,13 +81,14 @@ def clear_alarm(state: ShardState, meter: int, kind: AlarmKind, at: int, effects
 
 def _reason(state: ShardState, row: int, kind: AlarmKind, today: int) -> str:
     """How much it is, where an amount says more than the kind alone."""
-    meter, terms = state.meters.rows[row], state.meter_terms.rows[row]
+    watch = state.watches.rows[row]
+    meter, terms = state.meters.rows[int(watch.meter)], state.meter_terms.rows[int(watch.meter)]
     unit = UNITS[Commodity(int(terms.commodity))]
     match kind:
         case AlarmKind.DAY_USAGE:
-            return f"{quantity_text(int(meter.day_usage))} {unit}"
+            return f"{quantity_text(int(day_usage(watch, meter)))} {unit}"
         case AlarmKind.MONTH_USAGE:
-            return f"{quantity_text(int(month_usage(meter, today)))} {unit}"
+            return f"{quantity_text(int(month_usage(watch, meter, today)))} {unit}"
         case AlarmKind.REVERSE_FLOW | AlarmKind.STUCK:
             return f"{int(meter.power)} W"
     return ""

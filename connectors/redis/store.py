@@ -274,12 +274,14 @@ class Store:
     def rows(self, name: str, shard: int, numbers: Sequence[int]) -> Rows:
         """The committed rows of a kind (`domain.state.ROWS`) by these numbers, as they were at one instant."""
         pages = {page: part.stop - part.start for page, (of, part) in PAGES.items() if of == name}
+        sizes = [size for size in pages.values() for _ in numbers]
         with translated():
             pipe = self._at(shard).pipeline(transaction=True)
             for page, size in pages.items():
                 for number in numbers:
                     pipe.getrange(key(page, shard), number * size, (number + 1) * size - 1)
             found = pipe.execute()
+        found = [part.ljust(size, b"\0") for part, size in zip(found, sizes, strict=True)]
         count = len(numbers)
         return rows_of(name, {page: b"".join(found[at * count : (at + 1) * count]) for at, page in enumerate(pages)})
 

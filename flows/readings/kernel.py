@@ -16,7 +16,7 @@ from flows.readings.changes import ACCOUNT_REST, METER_REST, mark, remember
 from flows.readings.compiled import Ints, Row, allocating, compiled
 from flows.readings.intervals import settle_by_bands, settle_interval
 from flows.readings.levels import judge, repeat_is_due
-from flows.readings.metering import advance_of, classify, is_quarantined, most_countable, row_of
+from flows.readings.metering import VACANT_MODULUS, advance_of, classify, is_quarantined, most_countable, row_of
 from flows.readings.output import (
     EVENT,
     LEVEL,
@@ -143,13 +143,28 @@ def note_load(meter: Row, term: Row, power: Ints, i: int, row: int, time: int, o
 
 
 @compiled
+def counted_by(meter: Row, term: Row, register: int, time: int) -> int:
+    """Wh or litres that a meter can have counted since the last believed reading, whoever pays for it; 0 for a jump or fall."""
+    if meter.time < 0:
+        return 0
+    advance = advance_of(meter, term, register)
+    return advance * term.ratio if 0 < advance <= most_countable(term, time - meter.time) else 0
+
+
+@compiled
+def count_vacant(meter: Row, counted: int) -> None:
+    """Count what nobody pays for, so that whoever watches the meter learns of it."""
+    meter.vacant_usage = (meter.vacant_usage + VACANT_MODULUS + counted) % VACANT_MODULUS
+
+
+@compiled
 def note_use(meter: Row, term: Row, register: int, row: int, time: int, output: Output) -> None:
-    """Note what a meter has counted, whoever pays for it, although its supply was off, and was to be, when it was last seen."""
-    if meter.time < 0 or meter.seen != OFF or meter.wanted != OFF:
+    """Note what a meter has counted although its supply was off, and was to be, when it was last seen."""
+    if meter.seen != OFF or meter.wanted != OFF:
         return
-    counted = advance_of(meter, term, register)
-    if 0 < counted <= most_countable(term, time - meter.time):
-        add_event(output, USED, row, 0, 0, time, counted * term.ratio)
+    counted = counted_by(meter, term, register, time)
+    if counted > 0:
+        add_event(output, USED, row, 0, 0, time, counted)
 
 
 @compiled
@@ -226,6 +241,8 @@ def settle_reading(
         if judge(account, terms, time):
             add_event(output, LEVEL, term.account, before, account.level, time, account.balance)
         mark(tables.account_words, term.account, ACCOUNT_REST, tables.account_before, tables.dirty_accounts)
+    if metering == VACANT:
+        count_vacant(meter, counted_by(meter, term, register, time))
     note_use(meter, term, register, row, time, output)
     if meter.held:
         meter.held = 0

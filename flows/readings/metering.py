@@ -33,6 +33,9 @@ LATEST_MS = 4_102_444_800_000
 FUTURE_MS = 3_600_000
 """A reading later than the machine's clock by more than this has a wrong clock."""
 
+VACANT_MODULUS = np.int64(2**32)
+"""At which `vacant_usage` of a meter begins anew; of this type, so that sums with it are signed and wide, compiled or not."""
+
 
 @compiled
 def slot_of(number: int, slots: Ints) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from domain.state import Rows
 from domain.words import Watched
 from flows.readings.compiled import Ints, Row, allocating, compiled
+from flows.readings.metering import VACANT_MODULUS
 from flows.readings.windows import month_of
 
 CHANGED = np.dtype((np.record, [("row", "<u4"), ("before", "<u2"), ("after", "<u2")]))
@@ -20,11 +21,34 @@ REVERSE_FLOW, NIGHT_FLOW = int(Watched.REVERSE_FLOW), int(Watched.NIGHT_FLOW)
 
 
 @compiled
-def month_usage(meter: Row, today: int) -> int:
+def vacant_since(meter: Row, begin: int) -> int:
+    """Wh or litres that a meter has counted for nobody since its `vacant_usage` was `begin`: its difference, past the wrap."""
+    return (meter.vacant_usage + VACANT_MODULUS - begin) % VACANT_MODULUS
+
+
+@compiled
+def day_usage(watch: Row, meter: Row) -> int:
+    """Wh or litres of the open local day, so far."""
+    return meter.day_usage + vacant_since(meter, watch.day_vacant)
+
+
+@compiled
+def month_usage(watch: Row, meter: Row, today: int) -> int:
     """Wh or litres of the local month in which day `today` is, so far."""
     day = meter.day if meter.day >= 0 else today
     closed = meter.month_usage if meter.month == month_of(day) else 0
-    return closed + meter.day_usage
+    return closed + meter.day_usage + vacant_since(meter, watch.month_vacant)
+
+
+@compiled
+def begin_day(watch: Row, meter: Row, today: int) -> bool:
+    """Begin to count for nobody anew on another local day, and in another month. Returns whether it is one."""
+    if watch.day == today:
+        return False
+    if month_of(watch.day) != month_of(today):
+        watch.month_vacant = meter.vacant_usage
+    watch.day, watch.day_vacant = today, meter.vacant_usage
+    return True
 
 
 @compiled
@@ -47,22 +71,22 @@ def night_bit(watch: Row, meter: Row, minute: int) -> int:
         return 0
     if is_within(minute, watch.night_from, watch.night_until):
         if watch.night_total < 0:
-            watch.night_total = meter.total
+            watch.night_total, watch.night_vacant = meter.total, meter.vacant_usage
         return watch.raised & NIGHT_FLOW
     if watch.night_total < 0:
         return watch.raised & NIGHT_FLOW
-    leaks = meter.total - watch.night_total > watch.night_usage
+    used = meter.total - watch.night_total + vacant_since(meter, watch.night_vacant)
     watch.night_total = -1
-    return NIGHT_FLOW if leaks else 0
+    return NIGHT_FLOW if used > watch.night_usage else 0
 
 
 @compiled
 def bits_of(watch: Row, meter: Row, now: int, today: int) -> int:
     """What is worth an alarm now, but for the night."""
     bits = 0
-    if 0 < watch.day_usage < meter.day_usage:
+    if 0 < watch.day_usage < day_usage(watch, meter):
         bits |= DAY_USAGE
-    if 0 < watch.month_usage < month_usage(meter, today):
+    if 0 < watch.month_usage < month_usage(watch, meter, today):
         bits |= MONTH_USAGE
     if watch.offline_ms > 0 and now - max(meter.time, watch.since) > watch.offline_ms:
         bits |= OFFLINE
@@ -84,12 +108,12 @@ def look(watches: Rows, dirty: Ints, meters: Rows, terms: Rows, now: int, today:
     for row in range(len(watches)):
         watch = watches[row]
         meter, plan = meters[watch.meter], terms[watch.meter].plan
-        before, night = watch.raised, watch.night_total
+        before, night, is_new_day = watch.raised, watch.night_total, begin_day(watch, meter, today[plan])
         after = bits_of(watch, meter, now, today[plan]) | night_bit(watch, meter, minute[plan])
         if after != before:
             changed[count].row, changed[count].before, changed[count].after = row, before, after
             count += 1
             watch.raised = after
-        if after != before or watch.night_total != night:
+        if after != before or watch.night_total != night or is_new_day:
             dirty[row] = 1
     return changed[:count]

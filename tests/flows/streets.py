@@ -17,6 +17,7 @@ from domain.facts import (
     MeterInstalled,
     MeterWatchSet,
     ReadingBlock,
+    WatchTerms,
 )
 from domain.units import DAY_MS, HOUR_MS
 from domain.words import Stage, Status, Supply
@@ -105,6 +106,38 @@ class Watched(_Plain):
         terms = msgspec.structs.replace(fact.terms, repeat_ms=every, repeat_max=most)
         self.orders[-1] = msgspec.structs.replace(fact, terms=terms)
         return self.orders[-1]
+
+
+class Empty(_Plain):
+    """Rooms that nobody has, at first or for a while, whose meters are watched for use by day, by month and at night."""
+
+    pauses = (40, 60, 60, 150, 300)
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.now += self.random.choice([0, 23, 24]) * DAY_MS
+        self.start = self.now
+
+    def opening(self) -> list[Fact]:
+        """A street in which every meter is watched."""
+        return [*super().opening(), *(self._watched(number) for number in self.meters)]
+
+    def _opened(self, account: str, terms: AlarmTerms) -> AccountOpened:
+        opened = super()._opened(account, terms)
+        return msgspec.structs.replace(opened, prepared=self.random.random() < 0.6)
+
+    def _watched(self, number: int) -> Fact:
+        choice = self.random
+        terms = WatchTerms(
+            day_usage=choice.choice([0, 700, 2_000]), month_usage=choice.choice([0, 1_000, 3_000]),
+            night_usage=choice.choice([-1, 0, 40]), night_from=choice.choice([120, 1380]), repeat_max=0,
+        )  # fmt: skip
+        return self._kept(MeterWatchSet(at=self.now, id=self._id(), meter=number, terms=terms))
+
+    def kinds(self) -> list[Callable[[], Fact]]:
+        """What may happen."""
+        often = [self._block] * 10 + [self._tick] * 14 + [self._tenancy] * 2
+        return [*often, self._watch, self._gone, self._money, self._decided]
 
 
 class Housed(_Plain):

@@ -12,6 +12,7 @@ import pytest
 from histories import effect_bytes, flat, history, lived, order_text, readings
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from streets import Empty
 
 from domain.facts import AccountOpened, AlarmTerms, MeterInstalled, RechargeOrdered, TariffPublished
 from domain.state import ACCOUNT
@@ -187,9 +188,9 @@ def test_a_reading_that_needs_more_room_than_there_is_counts_once():
 
 
 def digest() -> str:
-    """One word for all that three streets and the extremes lead to, state and effects."""
+    """One word for all that four streets and the extremes lead to, state and effects."""
     found = blake2b()
-    for entries in [extremes(), *(history(seed, 50) for seed in (3, 5, 8))]:
+    for entries in [extremes(), *(history(seed, 50) for seed in (3, 5, 8)), history(9, 50, Empty)]:
         shelf, effects = lived(entries, range(0, 60, 7))
         found.update(repr((shelf.bytes(), effect_bytes(effects))).encode())
     return found.hexdigest()

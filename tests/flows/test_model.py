@@ -11,7 +11,7 @@ import pytest
 from histories import Entries, Street, history
 from model.orders import ORDERS
 from model.street import Model
-from streets import Banded, Housed, Rented, Switched, Watched
+from streets import Banded, Empty, Housed, Rented, Switched, Watched
 
 from domain.effects import Alarm, Effects
 from domain.facts import Fact, Ticked
@@ -20,9 +20,25 @@ from domain.words import Ledger, Reason, Supply
 from flows.machine import fold
 from flows.state import ShardState
 
-LONGEST: dict[type[Street], int] = {Street: 24, Switched: 40, Watched: 40, Housed: 60, Rented: 40, Banded: 24}
+LONGEST: dict[type[Street], int] = {
+    Street: 24,
+    Switched: 40,
+    Watched: 40,
+    Empty: 60,
+    Housed: 60,
+    Rented: 40,
+    Banded: 24,
+}
 """Most happenings in a history of each kind of street …"""
-IN_CI: dict[type[Street], int] = {Street: 600, Switched: 800, Watched: 600, Housed: 200, Rented: 200, Banded: 400}
+IN_CI: dict[type[Street], int] = {
+    Street: 600,
+    Switched: 800,
+    Watched: 600,
+    Empty: 200,
+    Housed: 200,
+    Rented: 200,
+    Banded: 400,
+}
 """… and how many histories are lived through where nobody says another number."""
 
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_machine import EIGHT, Home, at, kinds
 
-from domain.facts import MeterWatchSet, ReadingBlock, WatchTerms
+from domain.facts import AccountActivated, AccountClosed, MeterWatchSet, ReadingBlock, WatchTerms
 from domain.units import HOUR_MS, MINUTE_MS
+from domain.words import Settlement
 from flows.readings.watching import is_within
 from flows.readings.windows import month_of
 
@@ -170,6 +171,128 @@ def test_use_at_night_is_a_leak():
             nights += [(day, clock, each) for each in kinds(home.ticks(at(clock, days=day)))]
 
     assert nights == [(2, "04:00", "night_flow raised"), (4, "04:00", "night_flow cleared")]
+
+
+def vacated(home, when, *, cut=False):
+    """The tenant goes, with the balance paid out."""
+    order = AccountClosed(at=when, id=home.id(when), account="room-201", settlement=Settlement.REFUND, cut=cut)
+    assert home.tell(order).outcomes[0].refusal == ""
+
+
+def occupied(home, when):
+    """Somebody has the room again, with money."""
+    home.tell(AccountActivated(at=when, id=home.id(when), account="room-201"))
+    home.pays(when, 500)
+
+
+def looked_at(home, register, *times):
+    """Reads and looks at these times of (days, clock, used); returns the last register, and what was said with its time."""
+    said = []
+    for day, clock, used in times:
+        register += used
+        told = [home.ticks(at(clock, days=day)), home.reads(at(clock, days=day), register)]
+        said += [(day, clock, each) for effects in (*told, home.ticks(at(clock, days=day))) for each in kinds(effects)]
+    return register, said
+
+
+def night(day, used, midway=0):
+    """A night from two to four in which so much is used, some of it seen only at its end."""
+    return (day, "01:59", 0), (day, "02:00", 0), (day, "03:30", used - midway), (day, "04:00", midway)
+
+
+def test_a_leak_is_seen_where_nobody_lives():
+    """A pipe bursts in an empty flat: nobody pays for it, and the night's alarm says it; a dry night clears it."""
+    home = watched()
+    watches(home, night_usage=1, repeat_max=0)
+    vacated(home, EIGHT + 1)
+
+    _, said = looked_at(home, 100_000, *night(1, 1), *night(2, 3), *night(3, 900, midway=400), *night(4, 0))
+
+    assert said == [(2, "04:00", "night_flow raised"), (4, "04:00", "night_flow cleared")]
+    assert (home.balance, int(home.state.meters.rows[0].total)) == ("0.00", 0)
+
+
+@pytest.mark.parametrize(("leak", "used"), [(10, 20), (11, 23), (300, 700)])
+def test_a_night_in_which_the_tenant_comes_or_goes_is_counted_whole(leak, used):
+    """Ten before the tenant goes and ten after are as much as twenty of one; so too where one comes."""
+    comes, goes = watched(), watched()
+    for home, change in ((goes, vacated), (comes, occupied)):
+        if home is comes:
+            vacated(home, EIGHT + 1)
+        watches(home, night_usage=used - 1, repeat_max=0)
+        looked_at(home, 100_000, (1, "02:00", 0), (1, "03:00", leak))
+        change(home, at("03:01", days=1))
+        _, said = looked_at(home, 100_000 + leak, (1, "03:30", used - leak), (1, "04:00", 0))
+
+        assert said == [(1, "04:00", "night_flow raised")]
+
+
+def test_use_of_a_day_and_a_month_is_heard_where_nobody_lives():
+    """Somebody cooks in an empty flat: the day is said, cleared at midnight, and the month goes on until it is over."""
+    home = watched()
+    watches(home, day_usage=5_000, month_usage=9_000, repeat_max=0)
+    vacated(home, EIGHT + 1)
+    days = (0, "20:00", 5_000), (0, "21:00", 1), (1, "00:01", 0), (1, "20:00", 4_000), (2, "09:00", 0)
+
+    home.ticks(EIGHT + 2)
+    register, said = looked_at(home, 100_000, *days)
+    _, later = looked_at(home, register, (25, "23:00", 0), (26, "00:01", 0), (26, "12:00", 3_000))
+
+    assert said == [
+        (0, "21:00", "day_usage raised"),
+        (1, "00:01", "day_usage cleared"),
+        (1, "20:00", "month_usage raised"),
+    ]
+    assert later == [(26, "00:01", "month_usage cleared")]
+
+
+def test_the_alarm_of_an_empty_room_says_how_much():
+    """What the tenant used in the month before going counts in it; what the alarm says is both."""
+    home = watched()
+    home.reads(at("10:00"), 103_000)
+    watches(home, month_usage=5_000)
+    home.ticks(at("10:00"))
+    vacated(home, at("10:01"))
+
+    (alarm,) = reads_and_ticks(home, at("11:00"), 106_250).alarms
+
+    assert (alarm.kind, alarm.reason) == ("month_usage", "6.250 kWh")
+
+
+@pytest.mark.parametrize(
+    ("registers", "expected"),
+    [
+        ([100_000, 20, 50], []),  # somebody has changed the meter and told nobody: it fell, then 30 of 100 allowed
+        ([100_000, 20, 150], ["night_flow raised"]),
+        ([100_000, 900_000, 900_101], ["night_flow raised"]),  # a jump counts nothing, what follows does
+        ([100_000, 900_000, 900_100], []),
+        ([999_990, 89, 91], ["night_flow raised"]),  # past the wrap
+        ([999_990, 89, 90], []),
+    ],
+)
+def test_jumps_and_falls_of_an_empty_room_are_no_use(registers, expected):
+    """What no meter can have counted counts nothing; a register that goes on from zero does."""
+    home = watched()
+    watches(home, night_usage=100, repeat_max=0)
+    vacated(home, EIGHT + 1)
+    for clock, register in zip(("01:59", "02:10", "02:20"), registers, strict=True):
+        reads_and_ticks(home, at(clock, days=1), register)
+
+    assert kinds(home.ticks(at("04:00", days=1))) == expected
+
+
+def test_the_count_for_nobody_goes_on_past_its_end():
+    """Four gigawatt-hours of empty rooms later the count begins anew, and no alarm can tell."""
+    home = watched()
+    watches(home, day_usage=99, month_usage=99, night_usage=99, repeat_max=0)
+    vacated(home, EIGHT + 1)
+    home.state.meters.rows[0].vacant_usage = 2**32 - 50
+    for clock, register in (("02:00", 100_000), ("03:00", 100_100)):
+        said = kinds(reads_and_ticks(home, at(clock, days=1), register))
+    said += kinds(home.ticks(at("04:00", days=1)))
+
+    assert said == ["day_usage raised", "month_usage raised", "night_flow raised"]
+    assert int(home.state.meters.rows[0].vacant_usage) == 50
 
 
 def test_what_is_no_longer_watched_is_cleared():

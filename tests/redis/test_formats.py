@@ -490,7 +490,7 @@ PACKED = [
     ),
     (
         "WATCH",
-        "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000007000000080000000000000009000000000000000a0000000b000c000d000e000f000000",
+        "010000000000000002000000000000000300000000000000040000000000000005000000000000000600000007000000080000000000000009000000000000000a0000000b000c000d000e000f00000010000000110000001200000013000000",
     ),
     (
         "BAND_REGISTERS",
@@ -730,7 +730,7 @@ ROWS = {
             "time:0 register:8 window_usage:16 window_cost:24 day_usage:32 day_cost:40 total:48 moved_at:56 window_start:64"
             " window_picos:68 day_picos:72 power:76 status:80 window_band:82 window_estimated:83 has_power:84 heard_last:85"
             " pad2:86 suspect:88 month_usage:96 day_free:104 daily_usage:112 day:120 month:124 day_free_picos:128 epoch:132"
-            " wanted:136 reason:137 seen:138 held:139 pad3:140"
+            " wanted:136 reason:137 seen:138 held:139 vacant_usage:140"
         ),
     ),
     "METER_TERMS": (
@@ -748,10 +748,10 @@ ROWS = {
     ),
     "WATCH": (
         WATCH,
-        80,
+        96,
         (
             "day_usage:0 month_usage:8 night_usage:16 offline_ms:24 stuck_ms:32 stuck_w:40 reverse_w:44 since:48 night_total:56"
-            " meter:64 night_from:68 night_until:70 raised:72 pad1:74 pad2:76"
+            " meter:64 night_from:68 night_until:70 raised:72 pad1:74 pad2:76 day:80 day_vacant:84 month_vacant:88 night_vacant:92"
         ),
     ),
     "COUNTER": (COUNTER, 24, "period:0 picos:4 used:8 micros:16"),

@@ -9,19 +9,20 @@ import threading
 import numpy as np
 import pytest
 import redis
-from log_samples import days, everything, options, settings
+from log_samples import MINUTE, START, days, everything, options, order_text, settings
 
 from connectors.redis.errors import MovedOn, StoreMismatch, StoreRefused, StoreUnreachable
 from connectors.redis.formats import FormatError
 from connectors.redis.keys import SITE, key
 from connectors.redis.store import Store
-from domain.facts import Ticked
+from domain.facts import MeterWatchSet, Ticked, WatchTerms
 from domain.ids import LOG_START
 from domain.state import RECORDS, ROWS
 from flows.settle import Batch, fold_batch, settle_once
 from flows.state import ShardState
 
 SHARDS = 2
+TERMS = WatchTerms(day_usage=400, night_usage=1)
 
 
 class LosingProxy(socketserver.ThreadingUnixStreamServer):
@@ -223,6 +224,27 @@ def test_a_server_that_is_gone_is_unreachable(store, server):
         store.append(0, Ticked(at=1))
     with pytest.raises(StoreUnreachable, match="does not answer"):
         Store.open(server.url)
+
+
+def test_watches_of_release_0_1_0_open_and_go_on(server, store):
+    """A release that counted nothing for empty rooms has no second page of watches: it opens as zeros, and written on it stays whole."""
+    store.append_many(settings(SHARDS))
+    watched = [MeterWatchSet(at=START, id=order_text(START, 90 + meter), meter=meter, terms=TERMS) for meter in (1, 2)]
+    store.append_many([(0, fact) for fact in [*watched, Ticked(at=START)]])
+    settle_once(store)
+    as_counted = store.load(0).rows["watches"]
+    with contextlib.closing(redis.Redis.from_url(server.url, **options())) as client:
+        client.delete(key("watches_rest", 0))
+
+    as_before = store.load(0).rows["watches"]
+    one_by_one = store.rows("watches", 0, [1, 0])
+    store.append(0, Ticked(at=START + MINUTE))
+    settle_once(store)
+
+    assert as_before["day_usage"].tolist() == [400, 400]
+    assert (as_counted["day"].tolist(), as_before["day"].tolist()) == ([20_089, 20_089], [0, 0])
+    assert one_by_one.tobytes() == as_before[::-1].tobytes()
+    assert store.load(0).rows["watches"].tobytes() == as_counted.tobytes()
 
 
 def test_rows_are_loaded_as_they_are_packed(store):

@@ -200,6 +200,8 @@ class Model:
             self.gauges[note.meter].total += note.usage
             if self.judge(note.account, note.balance, note.time):
                 self._todo.append(lambda: self.look_at_all(note.account, note.time))
+        if note.metering == Metering.VACANT:
+            self.gauges[note.meter].vacant += note.counted
         if note.counted and meter.seen == meter.wanted[0] == Supply.OFF:
             self._todo.append(lambda: supply.note_use(meter, note.counted, note.time))
 

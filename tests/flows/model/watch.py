@@ -14,11 +14,15 @@ EPOCH = date(1970, 1, 1).toordinal()
 
 @dataclass
 class Gauge:
-    """What a meter has shown. `power`: W as last said, 0 where a reading said none. `day`: the local day that is open."""
+    """What a meter has shown. `power`: W as last said, 0 where a reading said none. `day`: the local day that is open.
+
+    `total`: what was used, and `vacant`: what was counted while nobody had the account.
+    """
 
     power: int = 0
     moved_at: int = 0
     total: int = 0
+    vacant: int = 0
     day: int | None = None
     day_usage: int = 0
     months: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -58,7 +62,10 @@ class Raised:
 
 @dataclass
 class Watch:
-    """A watched meter. `night_total`: what the meter had counted when the night began; None: it is day."""
+    """A watched meter. `night_total`: what the meter had counted when the night began; None: it is day.
+
+    `today`: the day of the last look. `before_today`, `before_month`: what had been counted for nobody when they began.
+    """
 
     account: str
     number: int
@@ -66,6 +73,9 @@ class Watch:
     terms: WatchTerms
     since: int
     night_total: int | None = None
+    today: int = 0
+    before_today: int = 0
+    before_month: int = 0
     raised: dict[AlarmKind, Raised] = field(default_factory=dict)
 
     def look(self, gauge: Gauge, read_at: int | None, now: int, today: int, minute: int) -> list[Alarm]:
@@ -84,11 +94,14 @@ class Watch:
         self, gauge: Gauge, read_at: int | None, now: int, today: int, minute: int
     ) -> dict[AlarmKind, str | None]:
         """For each kind how much it is, "" where an amount says nothing, and None where there is nothing to say."""
-        terms, month, unread = self.terms, gauge.month_usage(today), now - max(read_at or 0, self.since)
+        self._turn(gauge, today)
+        day = gauge.day_usage + gauge.vacant - self.before_today
+        month = gauge.month_usage(today) + gauge.vacant - self.before_month
+        terms, unread = self.terms, now - max(read_at or 0, self.since)
         is_still = read_at is not None and terms.stuck_ms and read_at - gauge.moved_at >= terms.stuck_ms
         leaks = self._leaks(gauge, minute)
         return {
-            AlarmKind.DAY_USAGE: self._amount(gauge.day_usage) if 0 < terms.day_usage < gauge.day_usage else None,
+            AlarmKind.DAY_USAGE: self._amount(day) if 0 < terms.day_usage < day else None,
             AlarmKind.MONTH_USAGE: self._amount(month) if 0 < terms.month_usage < month else None,
             AlarmKind.OFFLINE: "" if 0 < terms.offline_ms < unread else None,
             AlarmKind.STUCK: f"{gauge.power} W" if is_still and gauge.power >= terms.stuck_w else None,
@@ -96,21 +109,28 @@ class Watch:
             AlarmKind.NIGHT_FLOW: "" if leaks else None,
         }
 
+    def _turn(self, gauge: Gauge, today: int) -> None:
+        """On another day, and in another month, what nobody pays for is counted anew."""
+        if month_of(today) != month_of(self.today):
+            self.before_month = gauge.vacant
+        if today != self.today:
+            self.today, self.before_today = today, gauge.vacant
+
     def _amount(self, usage: int) -> str:
         return f"{quantity_text(usage)} {'m³' if self.commodity == Commodity.WATER else 'kWh'}"
 
     def _leaks(self, gauge: Gauge, minute: int) -> bool:
         """A night is judged once it is over; until then it is as it was."""
-        terms, before = self.terms, AlarmKind.NIGHT_FLOW in self.raised
+        terms, before, counted = self.terms, AlarmKind.NIGHT_FLOW in self.raised, gauge.total + gauge.vacant
         if terms.night_usage < 0:
             self.night_total = None
             return False
         hours = (terms.night_until - terms.night_from) % 1440
         if (minute - terms.night_from) % 1440 < hours:
-            self.night_total = gauge.total if self.night_total is None else self.night_total
+            self.night_total = counted if self.night_total is None else self.night_total
             return before
         begun, self.night_total = self.night_total, None
-        return before if begun is None else gauge.total - begun > terms.night_usage
+        return before if begun is None else counted - begun > terms.night_usage
 
     def _repeat(self, now: int) -> list[Alarm]:
         said = []
