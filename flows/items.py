@@ -5,9 +5,12 @@ hundredth of the currency, once, when it is charged.
 
 Fees of a prepared account wait until somebody has it: its opening lets them fall due from that day on.
 
+Whoever ends a fee or a tenancy comes after what has fallen due by then, also where no tick has seen it yet.
+
 How far a fee has been charged is remembered by its name, also when it has ended, so that no day is charged twice.
 """
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from fractions import Fraction
 
@@ -71,13 +74,50 @@ def at_midnight(day: int, zone_name: str) -> int:
     return midnight_ms(EPOCH + timedelta(days=day), zone_name)
 
 
+def planned(item: ChargeItem, day: int) -> ChargeItem | None:
+    """An item whose next charge falls due on a local day; None where that is after its last."""
+    if 0 <= item.ends < day:
+        return None
+    return msgspec.structs.replace(item, day=day, due_at=at_midnight(day, item.zone))
+
+
+def following(item: ChargeItem) -> ChargeItem | None:
+    """An item after the charge that it is planned for; None where that was its last."""
+    return None if item.period is Period.ONCE else planned(item, calendar_period(item.period, item.day)[1])
+
+
+def due_by(state: ShardState, account: str, until: int, named: str = "") -> list[tuple[str, ChargeItem]]:
+    """What of an account's fees, or of the one that is named, falls due by `until` and has not been charged, in order of time and then of name.
+
+    Each charge is the item as it is planned for it. Nothing falls due while nobody has the account.
+    """
+    if _is_prepared(state, account):
+        return []
+    mine = [(key, item) for key, item in state.items.sorted() if item.account == account and named in {"", item.item}]
+    due = [(key, charge) for key, item in mine for charge in _charges(item, until)]
+    return sorted(due, key=lambda charge: (charge[1].due_at, charge[0]))
+
+
+def _charges(item: ChargeItem, until: int) -> Iterator[ChargeItem]:
+    planned_for: ChargeItem | None = item
+    while planned_for and planned_for.due_at <= until:
+        yield planned_for
+        planned_for = following(planned_for)
+
+
 def charge_due(state: ShardState, now: int, effects: Effects) -> None:
     """Charge every item of an open account that has fallen due by `now`, in order of time and then of name."""
     while state.due_items.is_due(now):
         at, key = state.due_items.take()
         item = state.items.get(key)
         if item is not None and item.due_at == at and not _is_prepared(state, item.account):
-            _charge(state, key, item, now, effects)
+            charge_and_judge(state, key, item, now, effects)
+
+
+def charge_and_judge(state: ShardState, key: str, item: ChargeItem, now: int, effects: Effects) -> None:
+    """Take what an item is planned for, and look at the balance that it leaves."""
+    if charge_item(state, key, item, effects):
+        judge_account(state, state.account_records[item.account].row, now, effects)
 
 
 def _is_prepared(state: ShardState, account: str) -> bool:
@@ -85,28 +125,26 @@ def _is_prepared(state: ShardState, account: str) -> bool:
     return bool(state.accounts.rows[row].state == AccountState.PREPARED)
 
 
-def _charge(state: ShardState, key: str, item: ChargeItem, now: int, effects: Effects) -> None:
+def charge_item(state: ShardState, key: str, item: ChargeItem, effects: Effects) -> bool:
+    """Take what an item is planned for from the wallet, and plan its next charge. Returns whether the balance has changed, and is to be judged."""
     amount, row = amount_due(item), state.account_records[item.account].row
     if amount > 0:
         charge(state.accounts.rows[row], amount, 0)
+        state.accounts.dirty[row] = 1
         sides = (Ledger.CUSTOMER, ITEM_REVENUE[item.kind])
         post_order(state, row, item.due_at, sides, amount, order_id(item.id), effects, day=item.day)
-        judge_account(state, row, now, effects)
     state.charged_items.put(key, ChargedItem(account=item.account, item=item.item, until=charged_until(item)))
-    if item.period is Period.ONCE:
-        state.items.drop(key)
-    else:
-        plan_item(state, key, item, calendar_period(item.period, item.day)[1])
+    enter_item(state, key, following(item))
+    return amount > 0
 
 
-def plan_item(state: ShardState, key: str, item: ChargeItem, day: int) -> None:
-    """Let the next charge of an item fall due on a local day, or end it where that is after its last."""
-    if 0 <= item.ends < day:
+def enter_item(state: ShardState, key: str, item: ChargeItem | None) -> None:
+    """Let an item fall due as it is planned; None: it has ended."""
+    if item is None:
         state.items.drop(key)
         return
-    due_at = at_midnight(day, item.zone)
-    state.items.put(key, msgspec.structs.replace(item, day=day, due_at=due_at))
-    state.due_items.put(due_at, key)
+    state.items.put(key, item)
+    state.due_items.put(item.due_at, key)
 
 
 def first_day(state: ShardState, key: str, record: AccountRecord, starts: int, zone: str) -> int:
@@ -120,7 +158,7 @@ def begin_items(state: ShardState, record: AccountRecord) -> None:
     """Let the fees of a new tenant fall due no earlier than on the tenant's first day. One that ended before is gone."""
     for key, item in state.items.sorted():
         if item.account == record.account:
-            plan_item(state, key, item, max(item.day, local_day(record.pays_since, item.zone)))
+            enter_item(state, key, planned(item, max(item.day, local_day(record.pays_since, item.zone))))
 
 
 def drop_items(state: ShardState, account: str) -> None:

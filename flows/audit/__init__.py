@@ -86,7 +86,7 @@ class Audit(Meters, Accounts, Money, Control):
 
     def _tick(self, at: int) -> None:
         self._now = max(self._now, at)
-        self._charge_items()
+        self._charge_items(self._items, self._now)
         if self._now // DAY_MS != self._pruned_day:
             self._pruned_day = self._now // DAY_MS
             oldest = self._now - 90 * DAY_MS

@@ -14,13 +14,13 @@ from domain.facts import (
 )
 from domain.units import PICOS_PER_MICRO
 from domain.words import Refusal, Settlement
-from flows.audit.book import Book
+from flows.audit.fees import Fees
 from flows.audit.months import day_of
 from flows.audit.terms import are_terms_valid
 from tariffs.zones import zone
 
 
-class Accounts(Book):
+class Accounts(Fees):
     """Who pays, and by which terms they are warned."""
 
     def _site(self, fact: SiteSet) -> Refusal | None:
@@ -105,11 +105,14 @@ class Accounts(Book):
         if not (goes_on and fact.settlement == Settlement.CARRY):
             if any(meter.time is None and meter.installed.account == fact.account for meter in self._meters.values()):
                 return Refusal.METERS_NOT_READ
+            until = max(self._now, fact.at)
+            left = self.balances[fact.account] - self._owed(fact.account, until)
             if fact.settlement == Settlement.WRITE_OFF:
                 if not fact.reason.strip():
                     return Refusal.NOTE_MISSING
-            elif fact.settlement != (Settlement.PAY_UP if self.balances[fact.account] < 0 else Settlement.REFUND):
+            elif fact.settlement != (Settlement.PAY_UP if left < 0 else Settlement.REFUND):
                 return Refusal.BALANCE_NOT_SETTLED
+            self._charge_items(self._fees_of(fact.account), until)
             self._round(fact.account)
             self._move_in(fact.account, fact.at)
             self._recharges = {key: each for key, each in self._recharges.items() if each.account != fact.account}

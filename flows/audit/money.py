@@ -1,7 +1,5 @@
 """Orders of money, fees and allowances."""
 
-from collections.abc import Iterator
-
 from domain.facts import (
     AdjustmentOrdered,
     AllowanceSet,
@@ -14,12 +12,12 @@ from domain.facts import (
 from domain.ids import order_id
 from domain.units import DAY_MS, MONEY_MAX_MICROS, ORDER_MAX_MICROS, PICOS_PER_MICRO
 from domain.words import AllowanceKind, Period, Refusal
-from flows.audit.book import Book
-from flows.audit.months import Allowance, begin_of, day_of, fee, next_period, paid_before
+from flows.audit.fees import Fees
+from flows.audit.months import Allowance, day_of
 from flows.audit.terms import YEAR_2100_MS, is_item_valid
 
 
-class Money(Book):
+class Money(Fees):
     """What comes into a wallet and goes from it other than by usage."""
 
     def _move(self, fact: RechargeOrdered | RefundOrdered) -> Refusal | None:
@@ -114,30 +112,9 @@ class Money(Book):
     def _end_item(self, fact: ChargeItemEnded) -> Refusal | None:
         if fact.account not in self._accounts:
             return Refusal.UNKNOWN_ACCOUNT
-        return None if self._items.pop((fact.account, fact.item), None) else Refusal.UNKNOWN_ITEM
-
-    def _forget_ended(self, name: tuple[str, str]) -> None:
-        item, day = self._items[name]
-        if 0 <= item.ends < day:
-            del self._items[name]
-
-    def _charge_items(self) -> None:
-        """Every fee of somebody that is due, in order of time and then of name."""
-        while due := [(begin, name) for name, begin in self._begins() if begin <= self._now]:
-            self._charge_item(min(due)[1])
-
-    def _begins(self) -> Iterator[tuple[tuple[str, str], int]]:
-        for name, (item, day) in self._items.items():
-            if item.account in self._prepared:
-                continue
-            yield name, begin_of(day, item.zone)
-
-    def _charge_item(self, name: tuple[str, str]) -> None:
-        item, day = self._items[name]
-        self.balances[item.account] -= fee(item, day)
-        self._charged_before[name] = paid_before(item, day)
-        if item.period == Period.ONCE:
-            del self._items[name]
-            return
-        self._items[name] = item, next_period(item.period, day)
-        self._forget_ended(name)
+        name = fact.account, fact.item
+        if name not in self._items:
+            return Refusal.UNKNOWN_ITEM
+        self._charge_items([name], max(self._now, fact.at))
+        self._items.pop(name, None)
+        return None

@@ -1,4 +1,4 @@
-"""The end of a tenancy: what the meters have counted is posted, the balance is settled to exactly zero, nothing is wanted any more.
+"""The end of a tenancy: what is due and what the meters have counted is posted, the balance is settled to exactly zero, nothing is wanted any more.
 
 A transfer to another tenant settles in the same way and goes on, or leaves the balance where it is. Whole micros are paid; what is less
 than one micro, with what the meters' days have carried on unposted, goes to Ledger.ROUNDING, so that the ledger is exactly zero too.
@@ -12,11 +12,11 @@ import numpy as np
 from domain.effects import POSTING, USAGE, Effects
 from domain.facts import AccountClosed, AccountTransferred
 from domain.ids import meter_text, order_id
-from domain.state import AccountRecord
+from domain.state import AccountRecord, ChargeItem
 from domain.units import PICOS_PER_MICRO, money_text
 from domain.words import AccountState, Ledger, Refusal, Settlement
 from flows.alarms import level_alarms
-from flows.items import begin_items, drop_items
+from flows.items import amount_due, begin_items, charge_item, drop_items, due_by
 from flows.ledger import append_postings, post_order
 from flows.orders.accounts import reconcile_meters
 from flows.orders.answers import Answer, said
@@ -86,15 +86,22 @@ def _refusal(state: ShardState, record: AccountRecord, fact: Leaving) -> tuple[R
         return Refusal.METERS_NOT_READ, ", ".join(map(meter_text, unread))
     if fact.settlement == Settlement.WRITE_OFF and not fact.reason.strip():
         return Refusal.NOTE_MISSING, "a write-off needs a reason"
-    balance = int(state.accounts.rows[record.row].balance)
+    balance = int(state.accounts.rows[record.row].balance) - sum(amount_due(item) for _, item in _due(state, fact))
     expected, fits = FITS[fact.settlement]
     if not fits(balance):
         return Refusal.BALANCE_NOT_SETTLED, f"{fact.settlement} is for {expected}; the balance is {money_text(balance)}"
     return None
 
 
+def _due(state: ShardState, fact: Leaving) -> list[tuple[str, ChargeItem]]:
+    """Fees that have fallen due before the tenant goes, and that no tick has seen."""
+    return due_by(state, fact.account, max(state.header.now, fact.at))
+
+
 def _settle(state: ShardState, record: AccountRecord, fact: Leaving, effects: Effects) -> int:
-    """Post what is open, pay the balance out or in, and begin with an empty wallet. Returns the micros that the tenant got."""
+    """Take what is due, post what is open, pay the balance out or in, and begin with an empty wallet. Returns the micros that the tenant got."""
+    for key, item in _due(state, fact):
+        charge_item(state, key, item, effects)
     close_days(state, [state.meter_records[number].row for number in record.meters], fact.at, effects)
     account = state.accounts.rows[record.row]
     balance, level = int(account.balance), int(account.level)

@@ -7,7 +7,7 @@ from domain.facts import ChargeItemEnded, ChargeItemSet
 from domain.state import ChargeItem
 from domain.units import DAY_MS, ORDER_MAX_MICROS
 from domain.words import Period, Refusal
-from flows.items import BACKWARDS_MAX_DAYS, first_day, item_key, plan_item
+from flows.items import BACKWARDS_MAX_DAYS, charge_and_judge, due_by, enter_item, first_day, item_key, planned
 from flows.orders.answers import Answer
 from flows.orders.money import is_closed
 from flows.readings.metering import LATEST_MS
@@ -49,7 +49,7 @@ def set_item(state: ShardState, fact: ChargeItemSet, _effects: Effects) -> Answe
         day=day,
         due_at=0,
     )
-    plan_item(state, key, item, day)
+    enter_item(state, key, planned(item, day))
     return None
 
 
@@ -70,12 +70,15 @@ def _mistake(fact: ChargeItemSet, now: int) -> str:
     return "; ".join(f"expected {rule}" for rule, holds in rules.items() if not holds)
 
 
-def end_item(state: ShardState, fact: ChargeItemEnded, _effects: Effects) -> Answer:
-    """Let a fee fall due no more."""
+def end_item(state: ShardState, fact: ChargeItemEnded, effects: Effects) -> Answer:
+    """Let a fee fall due no more. What has fallen due by then is taken."""
     if fact.account not in state.account_records:
         return Refusal.UNKNOWN_ACCOUNT
     key = item_key(fact.account, fact.item)
     if key not in state.items:
         return Refusal.UNKNOWN_ITEM
+    now = max(state.header.now, fact.at)
+    for _, item in due_by(state, fact.account, now, fact.item):
+        charge_and_judge(state, key, item, now, effects)
     state.items.drop(key)
     return None

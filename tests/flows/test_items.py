@@ -248,15 +248,115 @@ def test_an_opening_changes_no_fee_that_falls_due_later():
     assert taken(home, "2026-02-11", "2026-03-01") == [["3000.00"], ["3000.00", "3000.00"]]
 
 
-def test_what_fell_due_before_a_settled_transfer_is_not_the_next_tenants():
-    """No tick saw the 1st; the room passed on with a settled balance on the 3rd, and its new tenant pays from then on, by days."""
+def goes(home, when, order=AccountClosed, settlement=Settlement.WRITE_OFF, **changed):
+    """The tenant of room-201 goes; returns what that did."""
+    words = {"account": "room-201", "at": when, "reason": "moved"} | ({} if order is AccountClosed else {"name": "Li"})
+    return home.tell(order(id=home.id(when), settlement=settlement, **(words | changed)))
+
+
+def posted(effects):
+    """What was posted: day, amount, and what the tenant's money went to."""
+    return [(int(row["day"]), money_text(int(row["amount"])), Ledger(int(row["credit"]))) for row in _rows(effects)]
+
+
+GOES = pytest.mark.parametrize("order", [AccountClosed, AccountTransferred])
+
+
+@GOES
+def test_what_is_due_is_taken_from_the_tenant_who_goes(order):
+    """January's rent falls due at midnight, and the tenant goes before the clock has ticked: it is taken first, and the rest is paid out."""
+    home = Home()
+    home.pays(EIGHT, 900)
+    sets(home, "2026-01-01", 100_000_000)
+    sets(home, "2026-01-02", 100_000_000, item="lift")
+
+    effects = goes(home, midnight("2026-01-01") + 30_000, order, Settlement.REFUND)
+
+    assert posted(effects) == [
+        (day("2026-01-01"), "100.00", Ledger.REVENUE_RENT),
+        (-1, "800.00", Ledger.CASH),
+    ]
+    assert (effects.outcomes[0].amount_micros, effects.alarms, home.balance) == (800_000_000, [], "0.00")
+    assert taken(home, "2026-01-02") == [["100.00"] if order is AccountTransferred else []]
+
+
+@GOES
+def test_the_settlement_is_judged_by_what_is_left_after_what_is_due(order):
+    """A refund does not fit a balance that the rent of today has used up; the answer says so, and takes nothing."""
+    home = Home()
+    home.pays(EIGHT, 900)
+    sets(home, "2025-12-31", 500_000_000)
+    when = midnight("2026-01-01") + 30_000
+
+    refused = goes(home, when, order, Settlement.REFUND)
+    before = home.balance
+    paid = goes(home, when, order, Settlement.PAY_UP)
+
+    assert refused.outcomes[0].refusal == "balance_not_settled"
+    assert refused.outcomes[0].detail == "refund is for a balance of zero or more; the balance is -100.00"
+    assert (refused.postings, before) == (None, "900.00")
+    assert (paid.outcomes[0].refusal, paid.outcomes[0].amount_micros) == ("", -100_000_000)
+    assert [amount for _, amount, _ in posted(paid)] == ["500.00", "500.00", "100.00"]
+
+
+def test_a_balance_that_is_carried_over_pays_its_fees_by_the_clock():
+    """The account goes on with its money and its fees: the next tick takes what is due, as if nothing had been."""
+    home = Home()
+    sets(home, "2026-01-01", 100_000_000)
+
+    effects = goes(home, midnight("2026-01-01") + 30_000, AccountTransferred, Settlement.CARRY)
+
+    assert effects.postings is None
+    assert taken(home, "2026-01-02") == [["100.00"]]
+
+
+def test_a_fee_that_is_ended_after_it_fell_due_is_taken():
+    """Ended half a minute after midnight, before a tick: January is due, February is not; the tenant is warned like by a tick."""
+    home = Home()
+    home.pays(EIGHT, 100)
+    sets(home, "2026-01-01", 99_000_000)
+    sets(home, "2026-01-01", 1_000_000, item="lift")
+    when = midnight("2026-01-01") + 30_000
+
+    effects = home.tell(ChargeItemEnded(at=when, id=home.id(when), account="room-201", item="rent"))
+
+    assert effects.outcomes[0].refusal == ""
+    assert posted(effects) == [(day("2026-01-01"), "99.00", Ledger.REVENUE_RENT)]
+    assert kinds(effects) == ["balance_low raised", "balance_pretrip raised"]
+    assert taken(home, "2026-01-01", "2026-02-01") == [["1.00"], ["1.00"]]
+
+
+def test_a_fee_once_may_be_ended_when_it_is_due():
+    """It is taken, and gone; whoever ends it is not told that there was none."""
+    home = Home()
+    sets(home, "2026-01-01", period=Period.ONCE)
+    when = midnight("2026-01-01")
+
+    effects = home.tell(ChargeItemEnded(at=when, id=home.id(when), account="room-201", item="rent"))
+
+    assert (effects.outcomes[0].refusal, [amount for _, amount, _ in posted(effects)]) == ("", ["3000.00"])
+    assert home.state.items.sorted() == []
+
+
+def test_a_fee_of_a_prepared_account_is_ended_unpaid():
+    """Nobody has the room yet, so nothing is due."""
+    home = Home()
+    room = prepared(home)
+    sets(home, "2025-12-01", **room)
+
+    effects = home.tell(ChargeItemEnded(at=EIGHT, id=home.id(EIGHT), item="rent", **room))
+
+    assert (effects.outcomes[0].refusal, effects.postings) == ("", None)
+
+
+def test_a_month_that_is_paid_is_not_the_next_tenants():
+    """No tick saw the 1st; the tenant who went on the 3rd has paid for January, as if one had, and the next one pays February."""
     home = Home()
     sets(home, "2026-01-01", partial=True)
-    moved = midnight("2026-01-03") + 9 * HOUR_MS
-    said = {"settlement": Settlement.WRITE_OFF, "reason": "moved", "name": "Li"}
-    home.tell(AccountTransferred(at=moved, id=home.id(moved), account="room-201", **said))
 
-    assert taken(home, "2026-01-04") == [["2806.45"]]  # 29 of 31 days
+    goes(home, midnight("2026-01-03") + 9 * HOUR_MS, AccountTransferred)
+
+    assert taken(home, "2026-01-04", "2026-02-01") == [[], ["3000.00"]]
 
 
 def test_a_prepared_account_that_is_closed_owes_nothing():

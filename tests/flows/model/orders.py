@@ -11,6 +11,7 @@ from domain.facts import (
     AccountTransferred,
     AccountUpdated,
     AdjustmentOrdered,
+    ChargeItemEnded,
     ControlOrdered,
     ControlTermsSet,
     LoadReleased,
@@ -105,6 +106,14 @@ def closed(model: Model, fact: AccountClosed) -> None:
     for meter in model.of(fact.account):
         supply.let_go(meter, fact.at)
     model.look_at_all(fact.account, fact.at)
+
+
+def fee_ended(model: Model, fact: ChargeItemEnded) -> None:
+    """What was due of it is taken, and each time the balance is judged."""
+    now = max(model.now, fact.at)
+    for fee in model.books.charged:
+        if model.judge(fee.account, fee.balance, now):
+            model.look_at_all(fee.account, now)
 
 
 def installed(model: Model, fact: MeterInstalled) -> None:
@@ -236,6 +245,7 @@ ORDERS: dict[type, Callable[[Model, Any], object]] = {
     PolicySet: policy_set,
     AccountTransferred: transferred,
     AccountClosed: closed,
+    ChargeItemEnded: fee_ended,
     MeterInstalled: installed,
     MeterRemoved: take_down,
     MeterReplaced: replaced,
