@@ -524,7 +524,8 @@ class MainMeter(msgspec.Struct, frozen=True, kw_only=True):
 class ShardHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What a shard's state holds once: its clock, the end of its ledger, and totals that prove conservation.
 
-    `classes[m]` counts readings of `words.Metering` m; `usage[c]` is the Wh or litres priced of `words.Commodity` c.
+    `classes[m]` counts readings of `words.Metering` m; `usage[c]` is the Wh or litres priced of `words.Commodity` c. `ticked`: the ms of
+    the log entry of the last tick; 0: none, or none since release 0.1.0.
     """
 
     now: int = 0
@@ -533,6 +534,7 @@ class ShardHeader(msgspec.Struct, frozen=True, kw_only=True):
     pruned_day: int = 0
     classes: tuple[int, ...] = (0,) * len(Metering)
     usage: tuple[int, ...] = (0, 0)
+    ticked: int = 0
 
 
 Rows = NDArray[np.void]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from domain.effects import Alarm, Effects
 from domain.facts import ReadingBlock
+from domain.ids import EntryId
 from domain.state import MeterClock
 from domain.units import MINUTE_MS
 from domain.words import AlarmKind, AlarmState, Metering
@@ -24,6 +25,16 @@ READINGS_AHEAD = 3
 """So many readings ahead in a row, each after another tick, raise the alarm; one that is not ahead clears it."""
 
 _SAY_NOTHING = {Metering.DUPLICATE, Metering.UNKNOWN_METER}
+
+
+def time_by_log(state: ShardState, entry: EntryId) -> int:
+    """At least what time it is at a log entry, ms UTC: that of the last tick, and what has passed at the server between the two; 0 before the first tick.
+
+    After an outage readings may reach the log before a tick does. Event time runs as fast as life or faster, and need not be the server's; that
+    of a demo rests between its runs, and then this is too much, but only says that a reading may be as late.
+    """
+    ticked = state.header.ticked if state.header.now else 0
+    return state.header.now + (max(0, entry[0] - ticked) if ticked else 0)
 
 
 def watch_clocks(state: ShardState, block: ReadingBlock, classes: NDArray[np.uint8], effects: Effects) -> None:

@@ -54,7 +54,7 @@ from domain.facts import (
 )
 from domain.ids import EntryId, entry_text
 from flows.alarms import repeat_alarm
-from flows.clocks import watch_clocks
+from flows.clocks import time_by_log, watch_clocks
 from flows.items import charge_due
 from flows.ledger import append_postings, seal
 from flows.main_meters import compare_main, end_days
@@ -187,11 +187,12 @@ def read(state: ShardState, block: ReadingBlock, effects: Effects) -> None:
     readings = len(block)
     if readings == 0:
         return
-    given = tuple(_columns(block)), tuple(_tables(state)), tuple(prices_of(state.covering(*_span(state, block))))
+    now = time_by_log(state, effects.entry)
+    given = tuple(_columns(block)), tuple(_tables(state)), tuple(prices_of(state.covering(*_span(state, block, now))))
     classes, output, folded = np.zeros(readings, np.uint8), emptied(state.output), 0
     while folded < readings:
         buffers = tuple(output)
-        folded = fold_readings(*given, buffers, classes, state.header.now, state.header.posting_sequence, folded)
+        folded = fold_readings(*given, buffers, classes, now, state.header.posting_sequence, folded)
         if folded < readings:
             output = state.output = enlarged(output)
     usage, postings, held, noted = output.used.tolist()
@@ -239,9 +240,9 @@ def _tables(state: ShardState) -> Tables:
     )
 
 
-def _span(state: ShardState, block: ReadingBlock) -> tuple[int, int]:
+def _span(state: ShardState, block: ReadingBlock, now: int) -> tuple[int, int]:
     """Times that the timeline must cover for a block: from the oldest last reading to the latest believable one."""
-    latest = state.header.now + FUTURE_MS if state.header.now else LATEST_MS
+    latest = now + FUTURE_MS if now else LATEST_MS
     first, last = map(int, believable_span(_column(block.time), latest))
     if last == 0:
         return state.oldest_ms, state.oldest_ms + 1
@@ -284,7 +285,7 @@ def _heed(state: ShardState, event: Any, effects: Effects) -> None:
 def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
     """Let a minute pass: close windows and days, repeat alarms, charge what is due, end wishes, expire and retry commands."""
     now = max(state.header.now, fact.at)
-    state.header = msgspec.structs.replace(state.header, now=now)
+    state.header = msgspec.structs.replace(state.header, now=now, ticked=effects.entry[0])
     if state.meters.count:
         usage, postings = close_overdue(
             state.meters.rows,

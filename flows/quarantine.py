@@ -11,9 +11,10 @@ import msgspec
 
 from domain.effects import Alarm, Effects
 from domain.facts import ReadingRefused
-from domain.ids import meter_text
+from domain.ids import EntryId, meter_text
 from domain.state import QuarantineCase
 from domain.words import QUARANTINED, AlarmKind, AlarmState, Metering
+from flows.clocks import time_by_log
 from flows.readings.metering import FUTURE_MS, LATEST_MS
 from flows.state import ShardState
 
@@ -68,9 +69,10 @@ def has_open_case(state: ShardState, meter: int) -> bool:
     return any(case and not case.released_at for case in cases)
 
 
-def _believable(state: ShardState, at: int) -> int:
+def _believable(state: ShardState, at: int, entry: EntryId) -> int:
     """The time of an alarm: that of the input, unless the input's time is what cannot be believed."""
-    latest = state.header.now + FUTURE_MS if state.header.now else LATEST_MS
+    now = time_by_log(state, entry)
+    latest = now + FUTURE_MS if now else LATEST_MS
     return at if 0 < at <= latest else state.header.now
 
 
@@ -88,7 +90,7 @@ def _extend(
     key = case_key(meter, reason)
     case = state.cases.get(key) or QuarantineCase(meter=meter, reason=reason, since=at, last=at, count=0)
     if case.count == 0 or case.released_at:
-        effects.alarms.append(_alarm(state, meter, reason, AlarmState.RAISED, _believable(state, at)))
+        effects.alarms.append(_alarm(state, meter, reason, AlarmState.RAISED, _believable(state, at, effects.entry)))
     held = min(usage, HELD_MAX)
     state.cases.put(
         key,

@@ -85,7 +85,7 @@ class Audit(Meters, Accounts, Money, Control):
             self._order(fact, fact.id)
 
     def _tick(self, at: int) -> None:
-        self._now = max(self._now, at)
+        self._now, self._ticked = max(self._now, at), self.position[0]
         self._charge_items(self._items, self._now)
         if self._now // DAY_MS != self._pruned_day:
             self._pruned_day = self._now // DAY_MS

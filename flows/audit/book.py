@@ -58,6 +58,7 @@ class Book:
         self.outcomes: dict[str, str] = {}
         self.answers: list[tuple[str, str]] = []
         self._now = 0
+        self._ticked = 0
         self._pruned_day = 0
         self._accounts: dict[str, AccountOpened] = {}
         self._warned: dict[str, AlarmTerms] = {}
@@ -81,6 +82,11 @@ class Book:
         self._items: dict[tuple[str, str], tuple[ChargeItemSet, int]] = {}
         self._charged_before: dict[tuple[str, str], int] = {}
         self._purchases: dict[int, int] = {}
+
+    @property
+    def _time(self) -> int:
+        """What time it is at least: the last tick's, and what the server's clock has counted since, by the log's entries; 0 before the first."""
+        return self._now + (self.position[0] - self._ticked if self._now and self._ticked else 0)
 
     @property
     def quarantined(self) -> dict[Metering, int]:

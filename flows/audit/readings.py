@@ -48,7 +48,7 @@ class Readings(Book):
         return own.shares(bands, total, installed.modulus, installed.rated_per_hour)
 
     def _class_of(self, meter: Meter, time: int, register: int) -> Metering:
-        if self._now and time > self._now + HOUR_MS:
+        if self._time and time > self._time + HOUR_MS:
             return Metering.FUTURE
         modulus = meter.installed.modulus
         if not 0 < time <= YEAR_2100_MS or register < 0 or (modulus and register >= modulus):

@@ -12,10 +12,10 @@ import numpy as np
 
 from domain.effects import Effects
 from domain.facts import MeterInstalled, MeterRemoved, MeterReplaced, ReadingBlock
-from domain.ids import meter_text
+from domain.ids import EntryId, meter_text
 from domain.state import Control, Forced, MeterRecord
 from domain.words import Metering, Refusal
-from flows.clocks import forget_clock
+from flows.clocks import forget_clock, time_by_log
 from flows.main_meters import succeed_main
 from flows.orders.answers import Answer, said
 from flows.orders.closing import close_days
@@ -44,7 +44,7 @@ def remove_meter(read: Read, state: ShardState, fact: MeterRemoved, effects: Eff
     record = state.installed(fact.meter)
     if record is None:
         return Refusal.UNKNOWN_METER
-    if refusal := _refusal(state, record, fact):
+    if refusal := _refusal(state, record, fact, effects.entry):
         return refusal
     before = _balance(state, record)
     _take_down(read, state, record, fact, effects)
@@ -60,7 +60,7 @@ def replace_meter(read: Read, state: ShardState, fact: MeterReplaced, effects: E
         return Refusal.UNKNOWN_METER
     if mistake := meter_mistake(_as_installed(record, fact)):
         return Refusal.TERMS_INVALID, mistake
-    if refusal := _refusal(state, record, fact):
+    if refusal := _refusal(state, record, fact, effects.entry):
         return refusal
     before = _balance(state, record)
     forced, control = state.forced.get(fact.meter), state.controls.get(fact.meter)
@@ -106,13 +106,15 @@ def _closing_time(state: ShardState, record: MeterRecord, at: int) -> int:
     return max(at, int(state.meters.rows[record.row].time) + 1)
 
 
-def _refusal(state: ShardState, record: MeterRecord, fact: MeterRemoved | MeterReplaced) -> tuple[Refusal, str] | None:
+def _refusal(
+    state: ShardState, record: MeterRecord, fact: MeterRemoved | MeterReplaced, entry: EntryId
+) -> tuple[Refusal, str] | None:
     register, end = fact.closing_register, record.modulus or REGISTER_END
     if not 0 <= register < end:
         return Refusal.TERMS_INVALID, f"expected 0 <= closing_register < {end}"
     meter, terms = state.meters.rows[record.row], state.meter_terms.rows[record.row]
     account, time = state.accounts.rows[int(terms.account)], _closing_time(state, record, fact.at)
-    metering = Metering(int(classify(meter, terms, account, time, register, state.header.now)))
+    metering = Metering(int(classify(meter, terms, account, time, register, time_by_log(state, entry))))
     if metering in {Metering.NORMAL, Metering.ROLLOVER} and is_full(terms, state.counters.rows):
         metering = Metering.OUT_OF_RANGE
     if metering in _BELIEVED:

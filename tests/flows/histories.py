@@ -169,16 +169,22 @@ def readings(
 
 def numbered(facts: Iterable[Fact]) -> Entries:
     """Facts as the entries of a log."""
-    return [((1 + number // 3, number % 3), fact) for number, fact in enumerate(facts)]
+    return [(entry_of(number), fact) for number, fact in enumerate(facts)]
+
+
+def entry_of(number: int) -> EntryId:
+    """The id of a log's entry, counted from 0: three have one millisecond."""
+    return 1 + number // 3, number % 3
 
 
 class Street:
     """Makes one happening after the other. `now` is true time; the machine's clock follows it by ticks.
 
-    `pauses`: minutes that may pass until something happens.
+    `pauses`: minutes that may pass until something happens. `is_live`: the entries of its log have the times at which they were appended.
     """
 
     pauses = (1, 7, 15, 15, 40, 60, 150)
+    is_live = False
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -744,7 +750,13 @@ class Street:
 def history(seed: int, length: int, kind: type[Street] = Street) -> Entries:
     """A street's opening and `length` happenings after it."""
     street = kind(seed)
-    return numbered([*street.opening(), *(street.happening() for _ in range(length))])
+    entries = numbered(street.opening())
+    if street.is_live:
+        entries = [((street.now, number), fact) for number, (_, fact) in enumerate(entries)]
+    for _ in range(length):
+        fact, number = street.happening(), len(entries)
+        entries.append(((street.now, number) if street.is_live else entry_of(number), fact))
+    return entries
 
 
 def histories(longest: int = 60) -> st.SearchStrategy[Entries]:

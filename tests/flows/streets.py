@@ -140,6 +140,18 @@ class Empty(_Plain):
         return [*often, self._watch, self._gone, self._money, self._decided]
 
 
+class Interrupted(_Plain):
+    """Hours without a tick, while meters are read, taken down and doubted; entries of the log say what has passed at the server."""
+
+    pauses = (1, 15, 40, 60, 90, 150)
+    is_live = True
+
+    def kinds(self) -> list[Callable[[], Fact]]:
+        """What may happen."""
+        often = [self._block] * 12 + [self._gone] * 3 + [self._tick] * 2
+        return [*often, self._money, self._refused, self._decided, self._tenancy]
+
+
 class Housed(_Plain):
     """Main meters over several midnights, counted by a second stage that repeats itself, comes late and waits for meters."""
 

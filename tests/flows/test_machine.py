@@ -1,5 +1,6 @@
 """A household's day: facts in, and what comes out, said as a person would say it."""
 
+import msgspec
 import numpy as np
 import pytest
 from histories import flat, order_text, readings, time_of_use
@@ -12,6 +13,7 @@ from domain.facts import (
     CommandReported,
     ControlOrdered,
     MeterInstalled,
+    MeterRemoved,
     ReadingBlock,
     ReadingRefused,
     RechargeOrdered,
@@ -500,8 +502,71 @@ def test_a_reading_from_later_today_is_not_believed():
     home = Home()
     home.ticks(at("08:30"))
 
-    assert classes(home.reads(at("09:30") + 1, 100_001)) == [Metering.FUTURE]
+    assert classes(home.reads(at("09:31"), 100_001)) == [Metering.FUTURE]
     assert classes(home.reads(at("09:30"), 100_001)) == [Metering.NORMAL]
+
+
+def after_an_outage(*, passed_ms: int, ticked: bool = True) -> Home:
+    """A home whose last tick was at 8:30; so much has passed at the server when the next fact is appended."""
+    home = Home()
+    home.number = EIGHT
+    if ticked:
+        home.ticks(at("08:30"))
+    home.number += passed_ms - 1
+    return home
+
+
+@pytest.mark.parametrize(
+    ("passed_ms", "clock", "expected"),
+    [
+        (3 * HOUR_MS, "11:30", Metering.NORMAL),  # before anybody ticks
+        (3 * HOUR_MS, "12:30", Metering.NORMAL),
+        (3 * HOUR_MS - 1, "12:30", Metering.FUTURE),
+        (1, "09:30", Metering.NORMAL),
+        (5_000, "09:31", Metering.FUTURE),
+    ],
+)
+def test_what_is_read_after_an_outage_before_a_tick_is_believed(passed_ms, clock, expected):
+    """Since the last tick as much time has passed as at the server, by the entries of the log; an hour more is too much."""
+    home = after_an_outage(passed_ms=passed_ms)
+
+    assert classes(home.reads(at(clock), 100_001)) == [expected]
+
+
+def test_a_clock_that_runs_faster_than_life_ticks_on():
+    """A minute of life is an hour of a demo: each tick says what time it is, and what is later by more than an hour is held."""
+    home = after_an_outage(passed_ms=MINUTE_MS)
+    home.ticks(at("09:30"))
+    home.number += MINUTE_MS
+
+    assert classes(home.reads(at("10:31"), 100_001)) == [Metering.NORMAL]
+    assert classes(home.reads(at("10:32"), 100_001)) == [Metering.FUTURE]
+
+
+def test_before_the_first_tick_nothing_is_too_late():
+    """So too in a state of release 0.1.0, which kept no entry of its last tick: it goes by that tick's time alone until the next."""
+    unticked, kept = after_an_outage(passed_ms=5, ticked=False), after_an_outage(passed_ms=3 * HOUR_MS)
+    kept.state.header = msgspec.structs.replace(kept.state.header, ticked=0)
+
+    assert classes(unticked.reads(at("23:00"), 100_001)) == [Metering.NORMAL]
+    assert classes(kept.reads(at("11:30"), 100_001)) == [Metering.FUTURE]
+
+
+def test_a_meter_is_taken_down_after_an_outage_before_a_tick():
+    """The closing register is a reading too, and its time is as believable."""
+    home = after_an_outage(passed_ms=3 * HOUR_MS)
+    order = MeterRemoved(at=at("11:30"), id=home.id(at("11:30")), meter=1, closing_register=100_500)
+
+    assert home.tell(order).outcomes[0].refusal == ""
+
+
+def test_the_alarm_of_a_reading_after_an_outage_has_its_time():
+    """What jumps before the first tick is said to have done so when it was read, and not hours earlier."""
+    home = after_an_outage(passed_ms=3 * HOUR_MS)
+
+    (alarm,) = home.reads(at("11:30"), 900_000).alarms
+
+    assert (alarm.reason, alarm.at) == ("jump", at("11:30"))
 
 
 def test_readings_of_unknown_meters_and_refused_ones_are_kept():

@@ -11,7 +11,7 @@ import pytest
 from histories import Entries, Street, history
 from model.orders import ORDERS
 from model.street import Model
-from streets import Banded, Empty, Housed, Rented, Switched, Watched
+from streets import Banded, Empty, Housed, Interrupted, Rented, Switched, Watched
 
 from domain.effects import Alarm, Effects
 from domain.facts import Fact, Ticked
@@ -25,6 +25,7 @@ LONGEST: dict[type[Street], int] = {
     Switched: 40,
     Watched: 40,
     Empty: 60,
+    Interrupted: 40,
     Housed: 60,
     Rented: 40,
     Banded: 24,
@@ -35,6 +36,7 @@ IN_CI: dict[type[Street], int] = {
     Switched: 800,
     Watched: 600,
     Empty: 200,
+    Interrupted: 200,
     Housed: 200,
     Rented: 200,
     Banded: 400,
@@ -133,8 +135,8 @@ def in_order(alarms: list[Alarm]) -> list[Alarm]:
 
 def with_a_clock(entries: Entries) -> Entries:
     """The same history, begun by a tick: windows are judged by its time."""
-    start = next(fact.at for _, fact in entries)
-    return [((0, 1), Ticked(at=start)), *entries]
+    first, opening = entries[0]
+    return [((first[0] - 1, 1), Ticked(at=opening.at)), *entries]
 
 
 def disagreement(seed: int, street: type[Street]) -> str:

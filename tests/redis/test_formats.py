@@ -256,9 +256,9 @@ FACTS += [
 RECORDS = [
     (
         state.ShardHeader(
-            now=1, posting_sequence=2, chain=bytes(range(32)), pruned_day=3, classes=(1,) * 13, usage=(4, 5)
+            now=1, posting_sequence=2, chain=bytes(range(32)), pruned_day=3, classes=(1,) * 13, usage=(4, 5), ticked=6
         ),
-        "86a36e6f7701b0706f7374696e675f73657175656e636502a5636861696ec420000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1faa7072756e65645f64617903a7636c61737365739d01010101010101010101010101a57573616765920405",
+        "87a36e6f7701b0706f7374696e675f73657175656e636502a5636861696ec420000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1faa7072756e65645f64617903a7636c61737365739d01010101010101010101010101a57573616765920405a67469636b656406",
     ),
     (
         state.AccountRecord(
@@ -674,6 +674,16 @@ def test_a_record_keeps_its_bytes(record, packed):
     """Records of state and effects are written as they always were, and read as the same."""
     assert pack(record).hex() == packed
     assert msgspec.msgpack.decode(bytes.fromhex(packed), type=type(record)) == record
+
+
+def test_a_header_of_release_0_1_0_is_read():
+    """It says no entry of its last tick, which is as if there had been none."""
+    packed = "86a36e6f7701b0706f7374696e675f73657175656e636502a5636861696ec420000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1faa7072756e65645f64617903a7636c61737365739d01010101010101010101010101a57573616765920405"
+    header = next(record for record, _ in RECORDS if isinstance(record, state.ShardHeader))
+
+    assert msgspec.msgpack.decode(bytes.fromhex(packed), type=state.ShardHeader) == msgspec.structs.replace(
+        header, ticked=0
+    )
 
 
 def test_every_record_has_golden_bytes():

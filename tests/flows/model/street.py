@@ -57,6 +57,7 @@ class Model:
         self.books.charged.clear()
         match fact:
             case ReadingBlock():
+                self.books.position = entry
                 self._block(fact)
             case Ticked():
                 self._tick(entry, fact)
@@ -119,7 +120,7 @@ class Model:
             self.look_at_all(account, at)
 
     def _believable(self, at: int) -> int:
-        return at if 0 < at <= self.now + HOUR_MS else self.now
+        return at if 0 < at <= self.books._time + HOUR_MS else self.now
 
     def say_case(self, case: tuple[int, str], state: AlarmState, at: int) -> None:
         """One event of the alarm of a quarantine case."""
