@@ -37,7 +37,7 @@ _MONTHS = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}
 
 
 def item_key(account: str, item: str) -> str:
-    """`room-201:rent`."""
+    """`room-201:rent`. No two fees have one key: `domain.ids.account_id` lets no colon into the id of an account, at any door."""
     return f"{account}:{item}"
 
 

@@ -3,6 +3,8 @@
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_machine import EIGHT, TERMS, Home, at, kinds
 
 from domain.facts import (
@@ -13,9 +15,19 @@ from domain.facts import (
     ChargeItemEnded,
     ChargeItemSet,
 )
+from domain.ids import account_id
 from domain.units import DAY_MS, HOUR_MS, money_text
 from domain.words import ItemKind, Ledger, Period, Settlement
+from flows.items import item_key
 from flows.state import ShardState
+
+
+def is_account(text: str) -> bool:
+    """Whether an account may have this id."""
+    try:
+        return bool(account_id(text))
+    except ValueError:
+        return False
 
 
 def day(text: str) -> int:
@@ -406,6 +418,23 @@ def test_terms_that_are_refused(changed, detail):
 
     assert (outcome.refusal, outcome.detail) == ("terms_invalid", detail)
     assert home.state.items.sorted() == []
+
+
+NAMES = st.text("aA1:.-", min_size=1, max_size=6)
+ACCOUNTS = st.from_regex(r"[aA1:.-]{1,4}", fullmatch=True).filter(is_account)
+
+
+@given(ACCOUNTS, NAMES, ACCOUNTS, NAMES)
+def test_no_two_fees_have_one_key(account, item, other, others):
+    """What stands before the first colon is the account, which has none, whatever its fees are called."""
+    assert (item_key(account, item) == item_key(other, others)) is ((account, item) == (other, others))
+
+
+@pytest.mark.parametrize("text", ["room:201", ":", "room-201:", "room\uff1a201"])
+def test_no_account_has_a_colon_in_its_id(text):
+    """Files, tables and the API take an account's id through this, and it is refused."""
+    with pytest.raises(ValueError, match="expected 1 to 64 letters, digits"):
+        account_id(text)
 
 
 def test_a_reload_forgets_no_due_day():
