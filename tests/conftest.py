@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from connectors.redis.server import EmbeddedServer
 from connectors.redis.store import Store
@@ -13,6 +14,10 @@ from flows.settle import Batch, fold_batch
 from flows.state import ShardState
 
 SHARDS = 4
+
+# No test asserts how long anything takes: a machine that is busy with something else has broken no law.
+settings.register_profile("meterline", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("meterline")
 
 
 @pytest.fixture

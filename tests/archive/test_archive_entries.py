@@ -109,7 +109,7 @@ STEPS = st.one_of(
 
 
 @given(steps=st.lists(STEPS, min_size=5, max_size=40), kept_hours=st.sampled_from([-1, 1]))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_archive_and_live_are_the_whole_log(server, steps, kept_hours):
     """Whatever is appended, folded, archived, trimmed, killed and read in whatever order: every entry once, in order, none missing."""
     life = Life(server.url, kept_hours)

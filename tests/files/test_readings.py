@@ -369,7 +369,7 @@ STAMPS = st.integers(0, 12).map(lambda slot: f"2024-01-01 {slot // 2:02d}:{slot 
 KWH = st.one_of(st.integers(0, 9_999).map(lambda wh: f"{wh / 1000:.3f}"), st.sampled_from(["", "x", "-1", "1e-1"]))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
     rows=st.lists(st.tuples(st.sampled_from("abc"), STAMPS, KWH), min_size=1, max_size=40),
     size=st.integers(1, 9),

@@ -27,7 +27,7 @@ VERSION = ("2024-01-01", PRICES, {"all": DAY})
 BY_CLOCK, BY_METER = (time_of_use("shop", "Asia/Shanghai", VERSION, by_meter=asks) for asks in (False, True))
 BANDS = list(PRICES)
 
-quick = settings(max_examples=60, deadline=None, print_blob=True)
+quick = settings(max_examples=60)
 
 
 class Shop:

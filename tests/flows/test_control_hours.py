@@ -115,7 +115,7 @@ windows_of_any_kind = st.lists(
 ).map(tuple)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(STARTS)), windows_of_any_kind, st.integers(0, 3), st.integers(0, 2 * DAY_MS))
 def test_between_two_looks_nothing_changes(place, windows, holiday, offset):
     """Whoever looks again only at the edges sees at every minute what a clerk with a calendar would see."""

@@ -18,7 +18,7 @@ from flows.readings.output import output_of
 from flows.readings.pricing import segments_between
 from tariffs.rating import Counter, cost_of, given_back
 
-many = settings(max_examples=150, deadline=None, print_blob=True)
+many = settings(max_examples=150)
 
 
 class Corrected(Wallet):

@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 START = 1_764_979_200_000
 INT64_MAX = 2**63 - 1
 
-quick = settings(max_examples=300, deadline=None, print_blob=True)
+quick = settings(max_examples=300)
 usages = st.integers(0, USAGE_MAX)
 prices = st.integers(-PRICE_MAX_NANOS, PRICE_MAX_NANOS)
 durations = st.integers(1, LATEST_MS)
@@ -105,7 +105,7 @@ def test_a_wallet_loses_exactly_what_is_charged(balance, picos, charges):
     assert 0 <= account.balance_picos < PICOS_PER_MICRO
 
 
-@settings(max_examples=50, deadline=None, print_blob=True)
+@settings(max_examples=50)
 @given(st.lists(st.integers(1, 999_999_999_999), unique=True, max_size=60), st.integers(-INT64_MAX - 1, INT64_MAX))
 def test_every_meter_is_found_by_its_number(numbers, other):
     """The table from number to row finds each meter, and for any other number says so."""

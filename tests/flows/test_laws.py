@@ -38,8 +38,8 @@ from tariffs.timeline import compile_timeline
 ROOT = Path(__file__).parents[2]
 START = 1_764_979_200_000
 
-some = settings(max_examples=50, deadline=None, print_blob=True)
-few = settings(max_examples=25, deadline=None, print_blob=True)
+some = settings(max_examples=50)
+few = settings(max_examples=25)
 
 
 def audited(entries: Entries) -> Audit:

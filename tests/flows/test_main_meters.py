@@ -286,7 +286,7 @@ def test_a_main_meter_that_is_replaced_has_a_successor_too():
 
 
 @given(st.integers(0, 2**32), st.sets(st.integers(1, 60), max_size=12))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_cut_of_any_history_never_shows(seed, cuts):
     """What is asked, answered and raised is the same however the log was cut, and after any loss of memory."""
     entries = history(seed, 60, Housed)

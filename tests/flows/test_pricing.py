@@ -22,7 +22,7 @@ from tariffs.timeline import compile_timeline
 sys.path.append(str(Path(__file__).parents[1] / "tariffs"))
 from tariff_cases import plans, spans
 
-many = settings(max_examples=150, deadline=None, print_blob=True)
+many = settings(max_examples=150)
 
 
 class Wallet:

@@ -58,7 +58,7 @@ def owed_until(last, usage, months):
 
 
 @pytest.mark.parametrize(("cycle", "months"), [("month", 1), ("two_months", 2)])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     usage=st.lists(st.integers(0, 12_000), min_size=120, max_size=120), steps=st.sets(st.integers(1, 119), max_size=6)
 )

@@ -151,7 +151,7 @@ def test_a_tariff_of_another_zone_cuts_once_where_it_begins():
     assert [(piece.start_ms - change, piece.usage) for piece in pieces] == [(-MINUTE_MS, 100), (0, 500)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), st.integers(0, 900_000), st.integers(1, 6 * HOUR_MS))
 def test_pieces_add_up_and_are_cut_where_the_timeline_is(data, usage, length):
     """No Wh is lost between pieces, and but for limits they begin where the compiler's segments do."""

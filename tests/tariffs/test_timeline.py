@@ -241,7 +241,7 @@ def test_a_year_in_london_has_8760_local_hours_and_both_changes():
     assert sorted(set(per_day)) == [23, 24, 25]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_the_timeline_says_what_the_calendar_says(data):
     """At any instant, and on both sides of every cut, all that a price depends on is what the plain calendar says."""
@@ -334,7 +334,7 @@ def test_an_assignment_cuts_and_may_begin_the_count_anew():
         assert segment_at(timeline, 0, at - 1).period == ms("2025-07-01T00:00+08:00") // 60_000
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_segments_tile_the_span_and_are_at_most_an_hour(data):
     """No hole, no overlap, no segment longer than 60 minutes, and `first` is the segment of each hour's begin."""

@@ -33,7 +33,7 @@ def test_one_kilowatt_for_an_hour_is_one_kilowatt_hour():
 
 
 @pytest.mark.parametrize("name", LOADS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cuts=st.lists(st.integers(0, 3 * DAY_MS), min_size=2, max_size=12))
 def test_reading_more_often_never_changes_the_amount(name, cuts):
     """The parts of an interval add up to the whole, to the last watt-millisecond, wherever it is cut."""
