@@ -13,7 +13,9 @@ from commands.logs import LogFormat, UnknownLogFormatError, asked_format, config
 COMMANDS = {
     "demo": "commands.demo",
     "up": "commands.up",
+    "site": "commands.site",
     "collect": "commands.collect",
+    "clock": "commands.clock",
     "settle": "commands.settle",
     "count": "commands.count",
     "archive": "commands.archive",

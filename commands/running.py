@@ -1,104 +1,25 @@
 """A whole Meterline on one machine: server, site, clock and the processes that work on it, started and ended in order."""
 
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-import msgspec
-from ulid import ULID
-
 from commands.logs import format_of_files, logger_to
-from commands.site_fees import fees_of, has_fees
+from commands.site_opening import open_site
 from connectors.clock import EventClock
-from connectors.files.site import (
-    Site,
-    account_facts,
-    main_meter_facts,
-    meter_facts,
-    meter_term_facts,
-    policy_facts,
-    site_fact,
-)
+from connectors.files.site import Site
 from connectors.processes import Child, Pauses, held, meterline_command
 from connectors.redis.errors import StoreError
 from connectors.redis.server import EmbeddedServer
 from connectors.redis.server_log import ServerLog
 from connectors.redis.store import Store
-from domain.effects import Outcome
-from domain.facts import Fact, TariffPublished, Ticked
-from domain.ids import EntryId, shard_of
-from domain.units import MINUTE_MS
+from domain.facts import Fact
 
 SETTLED_SECONDS = 120.0
 """Longest wait for the first settlement: the kernel may have to be compiled first."""
-
-
-CLOCK_AHEAD_MAX_MS = 5 * MINUTE_MS
-"""How far the clock of this machine may be ahead of the server's, in life, for a tick to be appended."""
-
-
-class Clockwork:
-    """Appends a `Ticked` to every shard at each minute of event time.
-
-    What a tick says cannot be taken back: every later order would be too old. So two machines' clocks must agree on it: nothing is
-    appended while this machine's is ahead of the server's. Event time itself may be any; it follows from this machine's clock.
-    `now_ns`: this machine's clock, ns UTC.
-    """
-
-    def __init__(
-        self, url: str, clock: EventClock, say: Callable[[str], None], now_ns: Callable[[], int] = time.time_ns
-    ) -> None:
-        self._url, self._clock, self._say, self._now_ns = url, clock, say, now_ns
-        self._is_ahead = False
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
-
-    def start(self) -> None:
-        """Begin to tick."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Tick no more."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        store: Store | None = None
-        minute = self._clock.now_ms() // MINUTE_MS
-        # No wait is longer than a minute: the machine's clock may be put right meanwhile.
-        while not self._stop.wait(min(self._clock.wait_seconds(minute * MINUTE_MS), 60.0)):
-            try:
-                store = store or Store.open(self._url)
-                now = self._agreed_ms(store)
-                if now is None:
-                    self._stop.wait(1.0)
-                    continue
-                store.append_to_all(Ticked(at=now))
-                minute = now // MINUTE_MS + 1
-            except StoreError as error:  # Without ticks nothing closes, expires or is tried again: never give up.
-                self._say(f"the clock cannot tick: {error}")
-                self._stop.wait(1.0)
-        if store:
-            store.close()
-
-    def _agreed_ms(self, store: Store) -> int | None:
-        """Event time, ms UTC; None while this machine's clock is ahead of the server's. Says when that begins and ends."""
-        machine_ns = self._now_ns()  # First: the way to the server must not count as being ahead.
-        ahead_ms = machine_ns // 1_000_000 - store.server_time_ms()
-        was_ahead, self._is_ahead = self._is_ahead, ahead_ms > CLOCK_AHEAD_MAX_MS
-        if self._is_ahead and not was_ahead:
-            self._say(
-                f"the clock of this machine is {ahead_ms // 1_000} s ahead of the Redis server's, more than {CLOCK_AHEAD_MAX_MS // 1_000} s: "
-                "no time passes in the log until they agree, because it could not be taken back. Set the wrong one, such as by NTP; ticks then go on by themselves"
-            )
-        elif was_ahead and not self._is_ahead:
-            self._say("the clocks of this machine and of the Redis server agree again: ticks go on")
-        return None if self._is_ahead else self._clock.at_ms(machine_ns)
 
 
 class Running:
@@ -124,7 +45,6 @@ class Running:
                 self.url = self._start_server(endings).url
             self.store = Store.open(self.url, self._shards)
             endings.callback(self.store.close)
-            self._clockwork = Clockwork(self.url, self.clock, self.say)
             self._endings = endings.pop_all()
         return self
 
@@ -145,29 +65,28 @@ class Running:
         if self.server:
             self.server.stop()
 
-    def begin(self, port: int, token: str, more_facts: Callable[[int], list[tuple[str, Fact]]] = lambda _: []) -> None:
-        """Settle what the site file says, then let the collector, the API and the clock loose. Raises StoreError.
+    def begin(
+        self,
+        port: int,
+        token: str,
+        more_facts: Callable[[int], list[tuple[str, Fact]]] = lambda _: [],
+        settle_parts: int = 1,
+    ) -> None:
+        """Settle what the site file says, then let the clock, the collector and the API loose. Raises StoreError.
 
-        `more_facts(at)` gives facts by account to be appended between the accounts and their meters.
+        `more_facts(at)` gives facts by account to be appended between the accounts and their meters. `settle_parts`: how many processes settle.
         """
-        at = self.clock.now_ms()
-        self._start("settle", "settle", "--data", str(self.data))
-        self._open_site(at, more_facts(at))
-        clock = ("--clock", self.clock.to_text())
-        self._start("collect", "collect", str(self._site_file), "--data", str(self.data), *clock)
-        self._start("count", "count", "--data", str(self.data))
-        self._start(
-            "serve",
-            "serve",
-            "--data",
-            str(self.data),
-            "--port",
-            str(port),
-            *clock,
-            environment={"METERLINE_API_TOKEN": token},
-        )
-        self._clockwork.start()
-        self._endings.callback(self._clockwork.stop)
+        at, data = self.clock.now_ms(), ("--data", str(self.data))
+        for number in range(1, settle_parts + 1):
+            name = "settle" if settle_parts == 1 else f"settle-{number}"
+            self._start(name, "settle", "--part", f"{number}/{settle_parts}", *data)
+        for sentence in open_site(self.store, self.site, at, self.wait_until_settled, more_facts(at)):
+            self.say(sentence)
+        timed = (*data, "--clock", self.clock.to_text())
+        self._start("clock", "clock", *timed)
+        self._start("collect", "collect", str(self._site_file), *timed)
+        self._start("count", "count", *data)
+        self._start("serve", "serve", "--port", str(port), *timed, environment={"METERLINE_API_TOKEN": token})
 
     def _start(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         log = self.data / "logs" / f"{name}.log"
@@ -181,38 +100,6 @@ class Running:
         self._start(name, *arguments)
         return self.children[-1]
 
-    def _open_site(self, at: int, more: list[tuple[str, Fact]]) -> None:
-        """Append what the site file says, and hear what the machine answers."""
-        everywhere = [site_fact(self.site, at), *policy_facts(self.site, at)]
-        facts: list[tuple[int, Fact]] = [(shard, fact) for shard in range(self.store.shards) for fact in everywhere]
-        for tariff in self.site.tariffs:
-            for shard in range(self.store.shards):
-                published = TariffPublished(
-                    at=at, id=str(ULID.from_timestamp(at / 1000)), tariff=tariff.id, document=tariff.document
-                )
-                facts.append((shard, published))
-        accounts = [(fact.account, fact) for fact in account_facts(self.site, at)]
-        meters = [(fact.account, fact) for fact in meter_facts(self.site, at)]
-        terms = [*meter_term_facts(self.site, at), *main_meter_facts(self.site, at)]
-        told: list[tuple[str, Fact]] = [*accounts, *self._fees(at), *more, *meters, *terms]
-        facts += [(shard_of(account, self.store.shards), fact) for account, fact in told]
-        waiting = [(shard, self.store.append(shard, fact)) for shard, fact in facts]
-        self.wait_until_settled()
-        for refused in self._refusals(waiting):
-            self.say(
-                f"refused: {refused.kind} {refused.account or refused.detail}: {refused.refusal} {refused.detail}".rstrip()
-            )
-
-    def _fees(self, at: int) -> list[tuple[str, Fact]]:
-        """Fees and allowances that the store does not have yet as the file says them."""
-        if not has_fees(self.site):
-            return []
-        self.wait_until_settled()  # What the log says and nobody has folded would be said twice.
-        fees = fees_of(self.site, at, (self.store.load(shard) for shard in range(self.store.shards)))
-        for sentence in fees.left_out:
-            self.say(sentence)
-        return [(fact.account, fact) for fact in fees.facts]
-
     def wait_until_settled(self, seconds: float = SETTLED_SECONDS) -> None:
         """Wait until everything that is in the log now is folded and committed. Raises StoreError if it takes too long."""
         ends = [self.store.last(shard) for shard in range(self.store.shards)]
@@ -220,18 +107,9 @@ class Running:
         while any(self.store.position(shard) < end for shard, end in enumerate(ends)):
             self.watch()
             if time.monotonic() > deadline:
-                words = "\n".join(child.last_words() for child in self.children if child.name == "settle")
+                words = "\n".join(child.last_words() for child in self.children if child.name.startswith("settle"))
                 raise StoreError(f"the log was not settled within {seconds:.0f} s; settle says:\n{words}")
             time.sleep(0.05)
-
-    def _refusals(self, waiting: list[tuple[int, EntryId]]) -> list[Outcome]:
-        refusals = []
-        for shard, entry in waiting:
-            before = (entry[0], entry[1] - 1) if entry[1] else (entry[0] - 1, 2**63)
-            for _, fields in self.store.stream("outcomes", shard, before, 1):
-                outcomes = msgspec.msgpack.decode(fields[b"b"], type=list[Outcome])
-                refusals += [outcome for outcome in outcomes if outcome.refusal]
-        return refusals
 
     def watch(self) -> None:
         """Start again what has ended, after a pause that grows while it does not stay."""

@@ -65,5 +65,7 @@ def wait_until_folded(store: Store) -> None:
     deadline = time.monotonic() + SETTLED_SECONDS
     while any(store.position(shard) < end for shard, end in enumerate(ends)):
         if time.monotonic() > deadline:
-            raise StoreError("it is in the log, but nobody settles it: is `meterline up` still running?")
+            raise StoreError(
+                "it is in the log, but nobody settles it: is `meterline up`, or `meterline settle` for each part, still running?"
+            )
         time.sleep(0.05)

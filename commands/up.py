@@ -48,6 +48,9 @@ def up(
     archive: ArchiveOption = "",
     keep_minutes: KeepOption = KEPT_SECONDS / 60,
     log: LogOption = LogFormat.AUTO,
+    settle_parts: Annotated[
+        int, typer.Option(min=1, max=99, help="Processes that settle, each a part of the shards: one for each core.")
+    ] = 1,
     verify_every: Annotated[
         float, typer.Option(min=0.0, help="Hours between verifications (docs/verify.md); 0: none.")
     ] = 6.0,
@@ -67,8 +70,12 @@ def up(
     check_port(port)
     try:
         with Running(data, site, loaded, clock_of(clock), shards, say) as running:
+            if settle_parts > running.store.shards:
+                raise refused(
+                    f"--settle-parts {settle_parts}: the store has {running.store.shards} shards, so at most so many parts"
+                )
             say(f"opening site {loaded.name}: {len(loaded.accounts)} accounts, {len(loaded.meters)} meters")
-            running.begin(port, token)
+            running.begin(port, token, settle_parts=settle_parts)
             if archiving:
                 kept = ("--keep-minutes", str(keep_minutes))
                 running.start_beside("archive", "archive", "--data", str(data), *archiving, *kept)

@@ -142,7 +142,9 @@ class LiveStore:
         with translated():
             site = cast("dict[bytes, bytes]", await nodes.of(SITE).hgetall(SITE))
         if not site:
-            raise StoreMismatch("the store is empty; start `meterline up` or `meterline import` first, they make it")
+            raise StoreMismatch(
+                "the store is empty; start `meterline up`, `meterline site --shards` or `meterline import` first, they make it"
+            )
         return cls(url, nodes, check_site(site))
 
     def node_of(self, name: str) -> Any:

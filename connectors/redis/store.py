@@ -361,7 +361,9 @@ def _shards_of(client: Any, shards: int | None) -> int:
             client.hsetnx(SITE, "format", STORE_FORMAT)
         site = cast("dict[bytes, bytes]", client.hgetall(SITE))
     if not site:
-        raise StoreMismatch("the store is empty; start `meterline up` or `meterline import` first, they make it")
+        raise StoreMismatch(
+            "the store is empty; start `meterline up`, `meterline site --shards` or `meterline import` first, they make it"
+        )
     found = check_site(site)
     if shards not in {None, found}:
         raise StoreMismatch(f"the store has {found} shards, not {shards}: the number is fixed when a store is made")

@@ -48,7 +48,7 @@ class Streams:
                 site = nodes.of(SITE).hgetall(SITE)
             if not site:
                 raise StoreMismatch(
-                    "the store is empty; start `meterline up` or `meterline import` first, they make it"
+                    "the store is empty; start `meterline up`, `meterline site --shards` or `meterline import` first, they make it"
                 )
             return cls(nodes, check_site(site))
         except StoreError:

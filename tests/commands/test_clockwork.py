@@ -1,17 +1,25 @@
 """The clock that tells a log the time, on a real server."""
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from commands.running import CLOCK_AHEAD_MAX_MS, Clockwork
+from commands.clock import CLOCK_AHEAD_MAX_MS, Clockwork
 from connectors.clock import REAL_TIME, EventClock
+from connectors.redis.server import EmbeddedServer
 from connectors.redis.store import Store
 from domain.facts import Ticked
 from domain.ids import LOG_START
 from domain.units import DAY_MS, HOUR_MS
 
+ROOT = Path(__file__).parents[2]
 POLL = threading.Event()
 LONGEST_SECONDS = 30.0
 
@@ -27,9 +35,22 @@ class MachineClock:
         return time.time_ns() + self.ahead_ms * 1_000_000
 
 
+@contextlib.contextmanager
+def running(clockwork: Clockwork):
+    """Let a clock run until the block ends."""
+    stop = threading.Event()
+    thread = threading.Thread(target=clockwork.run, args=[stop])
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
 def ticks(store: Store) -> list[int]:
     """The times that the first shard was told."""
-    return [fact.at for _, fact in store.read(0, LOG_START, 100) if isinstance(fact, Ticked)]
+    return [fact.at for _, fact in store.read(0, LOG_START, 10_000) if isinstance(fact, Ticked)]
 
 
 def until(condition) -> None:
@@ -43,21 +64,17 @@ def until(condition) -> None:
 def test_a_clock_that_is_ahead_of_the_servers_moves_no_time(store, store_url):
     """A machine comes up a day ahead: the log is told nothing, the operator is, once; when the clock is set it goes on."""
     machine, said = MachineClock(DAY_MS), []
-    clockwork = Clockwork(store_url, REAL_TIME, said.append, machine.now_ns)
-    clockwork.start()
-    try:
+    with running(Clockwork(store_url, REAL_TIME, said.append, machine.now_ns)):
         until(lambda: said)
         before = ticks(store)
         machine.ahead_ms = 0
-        until(lambda: ticks(store))
-    finally:
-        clockwork.stop()
+        until(lambda: len(said) > 1)
 
     assert before == []
     ahead, again = said
     assert "s ahead of the Redis server's, more than 300 s" in ahead
     assert "Set the wrong one" in ahead
-    assert "agree again" in again
+    assert again == "time passes in the log again"
     assert max(ticks(store)) <= time.time_ns() // 1_000_000
 
 
@@ -73,12 +90,8 @@ def test_a_clock_that_is_ahead_of_the_servers_moves_no_time(store, store_url):
 def test_event_time_may_be_any(store, store_url, clock):
     """A demo's street lives faster than life and at another time: its clock follows from this machine's, which is right."""
     said = []
-    clockwork = Clockwork(store_url, clock, said.append)
-    clockwork.start()
-    try:
+    with running(Clockwork(store_url, clock, said.append)):
         until(lambda: ticks(store))
-    finally:
-        clockwork.stop()
 
     assert said == []
     assert clock.epoch_event_ms <= ticks(store)[0] <= clock.now_ms()
@@ -88,9 +101,41 @@ def test_a_clock_that_is_a_little_ahead_or_behind_ticks(store, store_url):
     """Machines differ by seconds, and what is behind does no harm: time never goes back in a log."""
     for ahead_ms in (CLOCK_AHEAD_MAX_MS - 60_000, -HOUR_MS):
         before, machine = len(ticks(store)), MachineClock(ahead_ms)
-        clockwork = Clockwork(store_url, REAL_TIME, lambda _: None, machine.now_ns)
-        clockwork.start()
-        try:
+        with running(Clockwork(store_url, REAL_TIME, lambda _: None, machine.now_ns)):
             until(lambda before=before: len(ticks(store)) > before)
-        finally:
-            clockwork.stop()
+
+
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_clock_on_each_of_two_hosts_ticks_and_either_may_be_killed(store, server, way):
+    """`meterline clock` is a process of its own; a second one ticks too, and goes on when the first is gone."""
+    words = [sys.executable, "-m", "meterline", "clock", "--data", str(server.data), "--clock", "0:1764979200000:3600"]
+    pair = [
+        subprocess.Popen(words, cwd=ROOT, env=os.environ | {"REDIS_URL": ""}, stderr=subprocess.PIPE) for _ in range(2)
+    ]
+    try:
+        until(lambda: len(ticks(store)) > 20)
+        pair[0].send_signal(way)
+        pair[0].communicate(timeout=LONGEST_SECONDS)
+        before = len(ticks(store))
+        until(lambda: len(ticks(store)) > before + 3)
+    finally:
+        for each in pair:
+            each.kill()
+            each.communicate()
+
+    assert pair[0].returncode == (0 if way == signal.SIGINT else -way)
+
+
+def test_a_server_that_goes_away_is_waited_for(store, store_url, server):
+    """It is said once that time stands still, and ticks go on by themselves when the server is back."""
+    said = []
+    with running(Clockwork(store_url, EventClock.from_now(speed=3_600), said.append)):
+        until(lambda: ticks(store))
+        server.stop()
+        until(lambda: said)
+        again = EmbeddedServer.start(server.data)
+        until(lambda: len(said) > 1)
+        again.stop()
+
+    assert said[0].startswith("no time passes in the log: the Redis server does not answer")
+    assert said[1] == "time passes in the log again"

@@ -78,7 +78,7 @@ def test_up_refuses_an_archive_that_is_none(tmp_path, address):
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("name", ["settle", "count", "archive", "serve"])
+@pytest.mark.parametrize("name", ["settle", "clock", "count", "archive", "serve"])
 def test_a_command_without_a_store_says_what_to_start(tmp_path, name):
     """Pointed at an empty folder, a command advises `meterline up` instead of failing with a traceback."""
     done = meterline(name, "--data", str(tmp_path), REDIS_URL="", METERLINE_API_TOKEN=TOKEN)
@@ -121,7 +121,7 @@ def test_a_tariff_that_would_bill_nobody_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("url", ["localhost:6379/hush", "redis://user:hush@host:port"])
-@pytest.mark.parametrize("name", ["settle", "count", "archive", "serve"])
+@pytest.mark.parametrize("name", ["settle", "clock", "count", "archive", "serve"])
 def test_a_redis_url_that_is_none_is_refused_without_being_shown(tmp_path, name, url):
     """A typing mistake in REDIS_URL is a sentence, and the password in it is not in the log."""
     said = refused(tmp_path, name, code=1, REDIS_URL=url)

@@ -125,7 +125,7 @@ def wait_until_nothing_is_alive(folder):
 
 def test_what_is_killed_is_started_again_and_a_signal_ends_all_in_order(up, tmp_path):
     """Each process of ours, and the server under all of them, comes back by itself; and one signal ends all, whatever follows it."""
-    for name in ("settle", "collect", "archive", "serve", "server"):
+    for name in ("settle", "clock", "collect", "archive", "serve", "server"):
         up.is_killed(name)
     up.process.send_signal(signal.SIGTERM)
     up.process.send_signal(signal.SIGINT)
@@ -153,7 +153,7 @@ def test_a_directory_is_run_once_and_every_process_writes_lines_of_one_form(up, 
 
     files = {path.stem: path for path in (up.data / "logs").iterdir()} | {"up": Path(up.said.name)}
     events = [(name, json.loads(line)) for name, file in files.items() for line in file.read_text().splitlines()]
-    assert set(files) == {"up", "server", "settle", "count", "collect", "serve", "archive", "verify"}
+    assert set(files) == {"up", "server", "settle", "clock", "count", "collect", "serve", "archive", "verify"}
     assert all({"timestamp", "level", "event"} <= set(event) and event["process"] == name for name, event in events)
     assert any(name == "server" and "Ready to accept connections" in event["event"] for name, event in events)
     assert not any("does not answer" in event["event"] for _, event in events)
@@ -172,6 +172,29 @@ def test_killed_outright_it_leaves_nothing_running_and_can_be_started_again(up, 
     assert again.process.wait(PATIENCE_SECONDS) == 0
     assert not any(line.startswith("{") for line in again.lines())
     again.said.close()
+
+
+def test_several_processes_settle_each_a_part(tmp_path):
+    """With two parts a host uses two of its cores: each shard is settled by one of them, and one that is killed comes back; three are too many for two shards."""
+    many = Up(tmp_path, "--settle-parts", "3")
+    assert many.process.wait(PATIENCE_SECONDS) == 2
+    assert "--settle-parts 3: the store has 2 shards, so at most so many parts" in many.lines()[-1]
+    many.said.close()
+    two = Up(tmp_path, "--settle-parts", "2")
+    two.until(two.is_ready, "ready")
+    two.until(lambda: any("running; API" in line for line in two.lines()), "running")
+
+    first, second = two.child("1/2"), two.child("2/2")
+    os.kill(second, signal.SIGKILL)
+    two.until(lambda: two.child("2/2") not in {None, second}, "the second part started again")
+    two.until(two.is_ready, "ready again")
+    two.process.send_signal(signal.SIGINT)
+
+    assert first != second
+    assert two.process.wait(PATIENCE_SECONDS) == 0
+    assert any("settle-2 ended with code -9; starting it again in" in line for line in two.lines())
+    assert {path.stem for path in (two.data / "logs").iterdir()} >= {"settle-1", "settle-2"}
+    two.said.close()
 
 
 def test_text_is_for_people():

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from connectors.redis.commit import Commit
 from connectors.redis.errors import MovedOn
 from connectors.redis.store import Store
+from domain.effects import Effects
 from domain.facts import (
     AccountOpened,
     MeterInstalled,
@@ -23,6 +24,7 @@ from domain.facts import (
     ReadingBlock,
     RechargeOrdered,
     TariffPublished,
+    Ticked,
 )
 from domain.units import HOUR_MS, MINUTE_MS, PICOS_PER_MICRO
 from domain.words import QUARANTINED, Commodity, Ledger, Metering
@@ -118,6 +120,25 @@ def test_a_reading_alone_is_settled_like_one_in_a_block(entries):
     assert [_said(alarm) for effect in effects_apart for alarm in effect.alarms if alarm.balance] == [
         _said(alarm) for effect in effects for alarm in effect.alarms if alarm.balance
     ]
+
+
+@some
+@given(histories(), st.integers(0, 2 * MINUTE_MS))
+def test_a_tick_that_does_not_move_time_changes_nothing(entries, behind):
+    """Clocks may run on several hosts: a second tick of the same minute, or one that comes late, has no effect and leaves every row as it is."""
+    once: Entries = [((high, low * 10), fact) for (high, low), fact in entries]
+    twice: Entries = []
+    for (high, low), fact in once:
+        late = [((high, low + 1), Ticked(at=fact.at - behind))] if isinstance(fact, Ticked) else []
+        twice += [((high, low), fact), *late]
+
+    (one, effects), (two, more_effects) = lived(once), lived(twice)
+
+    known = {entry for entry, _ in once}
+    assert {**two.bytes(), "position": None} == {**one.bytes(), "position": None}
+    assert effect_bytes(each for each in more_effects if each.entry in known) == effect_bytes(effects)
+    late_effects = [each for each in more_effects if each.entry not in known]
+    assert effect_bytes(late_effects) == effect_bytes(Effects(each.entry) for each in late_effects)
 
 
 def _goes(fact, effect) -> bool:

@@ -187,7 +187,9 @@ def test_a_damaged_entry_is_named(store, server):
 
 def test_an_empty_store_says_who_makes_one(server):
     """A process that does not make stores says which commands do."""
-    with pytest.raises(StoreMismatch, match="empty; start `meterline up` or `meterline import` first"):
+    with pytest.raises(
+        StoreMismatch, match="empty; start `meterline up`, `meterline site --shards` or `meterline import` first"
+    ):
         Store.open(server.url)
 
 
