@@ -12,7 +12,9 @@ from connectors.redis.keys import STREAMS
 from domain.state import RECORDS, ROWS
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted(
+    [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "deploy" / "README.md", *(ROOT / "docs").rglob("*.md")]
+)
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 WAY = ARCHITECTURE.split("## The way of one reading\n", 1)[1].split("\n## ", 1)[0]
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
