@@ -29,6 +29,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from connectors.archive.columns import file_of
 from connectors.archive.errors import ArchiveGap
 from connectors.archive.files import Archive, Range, date_of
+from connectors.archive.restored import check_history
 from connectors.redis.streams import ARCHIVED, Entry, Streams
 from domain.effects import POSTING
 from domain.ids import LOG_START, EntryId, entry_text
@@ -175,8 +176,10 @@ class Reads(FixedPartitionedSource[tuple[str, Span], None]):
         """A reader of one shard's streams. Raises ArchiveGap if they do not go on where the archive ends."""
         shard = int(for_part)
         self._ends = self._ends or {stream: self._archive.tidy(stream) for stream in ARCHIVED}
-        ends = {stream: self._ends[stream].get(shard) for stream in ARCHIVED}
-        return ReadPartition(self._streams(), shard, ends, self._terms)
+        ends, streams = {stream: self._ends[stream].get(shard) for stream in ARCHIVED}, self._streams()
+        for stream, end in ends.items():
+            check_history(self._archive, streams, stream, shard, _last(end))
+        return ReadPartition(streams, shard, ends, self._terms)
 
 
 class ReadPartition(StatefulSourcePartition[tuple[str, Span], None]):

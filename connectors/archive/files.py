@@ -27,6 +27,7 @@ from domain.ids import LOG_START, EntryId, entry_id, entry_text
 
 MERGED_BYTES = 16_000_000
 """Files of a day that is over are merged up to this size: it is what a reader holds in memory, packed."""
+_ID = ("entry_ms", "entry_sequence")
 _NAME = re.compile(r"stream=(\w+)/date=(\d{4}-\d\d-\d\d)/shard=(\d\d)/(\d+-\d+)_(\d+-\d+)\.parquet")
 
 
@@ -101,14 +102,52 @@ class Archive:
         return kept
 
     def tidy(self, stream: str) -> dict[int, Range]:
-        """Delete what killed mergings have left of a stream. Returns the last range of each shard."""
+        """Delete what killed mergings have left of a stream. Returns the last range of each shard.
+
+        Raises ArchiveGap, and deletes nothing, where a file is not what the one that covers it holds: then it was left by no merging.
+        """
         sizes = self._sizes(f"stream={stream}/")
         ends = {}
         for shard in {found.shard for found in sizes}:
             kept, covered = _uncovered(found for found in sizes if found.shard == shard)
+            for part in covered:
+                self._check_merged(part, next(each for each in kept if each.last >= part.last))
             self._drop(covered)
             ends[shard] = kept[-1]
         return ends
+
+    def _check_merged(self, part: Range, whole: Range) -> None:
+        if not _between(self.table(whole), part.after, part.last).equals(self.table(part)):
+            raise ArchiveGap(
+                f"{part.name} and {whole.name} in the archive at {self.address} hold different entries: two histories are mixed there. Move away the one that is not of this store"
+            )
+
+    def cut(self, stream: str, shard: int, last: EntryId, aside: str) -> int:
+        """Let a shard's stream end with an entry: files that go further are moved to a folder, and what they hold up to it is written again.
+
+        Returns how many were moved. The latest goes first, so that what is left follows each other whenever this is killed. Raises ArchiveGap.
+        """
+        self._put_beginning(self.check_cut(stream, shard, last), last)
+        later = [found for found in self._sizes(f"stream={stream}/") if found.shard == shard and found.last > last]
+        for each in sorted(later, key=lambda found: found.last, reverse=True):
+            self._place.put(f"{aside}/{each.name}", self._place.read(each.name))
+            self._drop([each])
+        return len(later)
+
+    def check_cut(self, stream: str, shard: int, last: EntryId) -> Range | None:
+        """The file that holds an entry and goes on after it. Raises ArchiveGap if one goes over it and does not have it."""
+        found = next((each for each in self.ranges(stream, shard) if each.after < last < each.last), None)
+        if found and _between(self.table(found), found.after, last).select(pl.last(*_ID)).rows() != [last]:
+            raise ArchiveGap(
+                f"{found.name} in the archive at {self.address} does not have {entry_text(last)}: it is another store's archive"
+            )
+        return found
+
+    def _put_beginning(self, found: Range | None, last: EntryId) -> None:
+        """Write what a file holds up to an entry as a file of its own."""
+        if found:
+            beginning = Range(found.stream, found.shard, found.after, last)
+            self.put(beginning, written(_between(self.table(found), found.after, last)))
 
     def put(self, found: Range, content: bytes) -> None:
         """Write a range's file. When it returns, the range is archived."""
@@ -146,6 +185,13 @@ class Archive:
     def _drop(self, ranges: Iterable[Range]) -> None:
         for each in ranges:
             self._place.drop(each.name)
+
+
+def _between(table: pl.DataFrame, after: EntryId, last: EntryId) -> pl.DataFrame:
+    """Rows of entries after one, up to and with another."""
+    at, number = (pl.col(name) for name in _ID)
+    is_later = (at > after[0]) | ((at == after[0]) & (number > after[1]))
+    return table.filter(is_later & ((at < last[0]) | ((at == last[0]) & (number <= last[1]))))
 
 
 def _uncovered(ranges: Iterable[Range]) -> tuple[list[Range], list[Range]]:
