@@ -1,7 +1,8 @@
 """An archive beside a store that was restored from an older backup: what it holds of days that the store no longer knows.
 
 Those days happened, and then did not: the store goes on from its backup, and writes the same ranges again with other content. Two histories in
-one archive would be neither. So nobody reads or writes an archive that goes further than its store says, until what is too much has been set aside.
+one archive would be neither. So no archiver writes to an archive that goes further than its store says, until what is too much has been set aside. Readers are
+not misled meanwhile: they take from an archive only what comes before the oldest entry in the server.
 """
 
 from datetime import UTC, datetime
@@ -55,7 +56,7 @@ def _check_same_store(archive: Archive, streams: Streams, shard: int) -> None:
 def _entry(archive: Archive, ranges: list[Range], entry: EntryId) -> Entry | None:
     """An entry of an archived log; the first for LOG_START. None if it has none there."""
     holding = next(each for each in ranges if each.last >= entry)
-    found = (each for each in archive.log(holding) if entry in {LOG_START, each[0]})
+    found = (each for each in archive.entries(holding) if entry in {LOG_START, each[0]})
     return next(found, None)
 
 

@@ -64,7 +64,7 @@ class Archiving:
 
 
 class Recording:
-    """Everything that ever was in the streams, whoever trims them: a transaction appends, folds are read at once."""
+    """Everything that ever was in the streams, whoever trims them: it is a reader of them all, so nothing is trimmed that it has not seen."""
 
     def __init__(self, url, store):
         self.url, self.store = url, store
@@ -72,6 +72,9 @@ class Recording:
 
     def live_on(self, coming, count):
         """Append some facts, fold them, and remember what that put into the streams."""
+        for (stream, shard), known in self.seen.items():
+            read = known[-1][0] if known else (0, 0)
+            self.store._at(shard).hset(key("readers", shard), f"{stream} recording", f"{read[0]}-{read[1]}")
         self.store.append_many(islice(coming, count))
         settle_once(self.store)
         for (stream, shard), known in self.seen.items():
