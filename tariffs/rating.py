@@ -200,31 +200,35 @@ def cost_of_parts(plan: Plan, parts: Iterable[Part], counter: Counter | None = N
     return Charge(pieces, correction)
 
 
-def given_back(plan: Plan, start_ms: int, end_ms: int, usage: int, counter: Counter) -> int | None:
-    """Picos that are given back where `usage` of [start_ms, end_ms) is taken off its periods' counters again; `counter` then lacks it.
+def given_back(plan: Plan, start_ms: int, end_ms: int, usage: int, counter: Counter) -> Charge | None:
+    """The charge, less than nothing where prices are not, for taking `usage` of [start_ms, end_ms) off its periods' counters again.
 
-    None, and nothing is changed, where a counter has less, or is no longer kept and the prices have tiers.
+    `counter` then lacks it; each piece is what is taken off from the top down to its `before`, with a usage below nothing. None, and
+    nothing is changed, where a counter has less, or is no longer kept and the prices have tiers.
     """
     looks_at_total = _looks_at_total(plan)
-    parts = [(part.moment, part.usage) for part in parts_of(plan, start_ms, end_ms, usage)]
-    for period in {moment.period for moment, _ in parts}:
-        wanted = sum(used for moment, used in parts if moment.period == period)
-        tiered = looks_at_total or any(_limits(plan, moment, 0) for moment, _ in parts if moment.period == period)
+    parts = list(parts_of(plan, start_ms, end_ms, usage))
+    for period in {part.moment.period for part in parts}:
+        wanted = sum(part.usage for part in parts if part.moment.period == period)
+        tiered = looks_at_total or any(_limits(plan, part.moment, 0) for part in parts if part.moment.period == period)
         if counter.has_forgotten(period):
             if tiered:
                 return None
         elif period not in counter.periods or counter.periods[period].used < wanted:
             return None
-    back = 0
-    for moment, used in parts:
+    pieces: list[Piece] = []
+    correction = 0
+    for part in parts:
+        moment, used = part.moment, part.usage
         tally = Tally(used) if counter.has_forgotten(moment.period) else counter.of(moment.period)
-        before = _whole_cost(tally) if looks_at_total else 0
+        before, total = _whole_cost(tally) if looks_at_total else 0, tally.used
         tally.give_back(plan, moment, used)
+        taken = _tiered(plan, moment, tally.used, used, (part.start_ms, part.end_ms), total)
+        back = [replace(piece, usage=-piece.usage, cost_picos=-piece.cost_picos) for piece in taken]
+        pieces += back
         if looks_at_total:
-            back += before - _whole_cost(tally)
-        else:
-            back += sum(piece.cost_picos for piece in _tiered(plan, moment, tally.used, used, (0, 1), 0))
-    return back
+            correction += _whole_cost(tally) - before - sum(piece.cost_picos for piece in back)
+    return Charge(pieces, correction)
 
 
 def _used_by(at_ms: int, start_ms: int, end_ms: int, usage: int) -> int:

@@ -10,6 +10,7 @@ from domain.words import QUARANTINED, Commodity, Metering
 from flows.audit.cases import Cases
 from flows.audit.months import Allowance
 from flows.audit.registers import Registers
+from tariffs.rating import Charge
 from tariffs.rating import Counter as TierCounter
 from tariffs.tariff import Plan, Tariff
 
@@ -30,6 +31,37 @@ class Meter:
     plan: Plan = ()
     counter: tuple[int, ...] = ()
     registers: Registers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """A part of what was used on a local day, Wh or litres: what it costs, and how much of it was free: Wh or litres, and picos."""
+
+    day: int
+    usage: int
+    charge: Charge
+    free_usage: int = 0
+    free_picos: int = 0
+
+    @property
+    def picos(self) -> int:
+        """What the wallet pays."""
+        return self.charge.cost_picos - self.free_picos
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """Usage of a meter in [start_ms, end_ms), Wh or litres after ratio, with its parts.
+
+    `before` and `register`: what the meter showed then, or, of a correction, what it should have shown; None: as it does.
+    """
+
+    start_ms: int
+    end_ms: int
+    before: int
+    register: int | None
+    usage: int
+    paid: list[Paid]
 
 
 def advance_of(meter: Meter, register: int) -> int:

@@ -1,17 +1,17 @@
 """Readings, decisions about those that were not believed, and corrections: what is used, and what that costs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from domain.facts import QuarantineDecided, ReadingCorrected
 from domain.units import HOUR_MS, MONEY_MAX_MICROS, PICOS_PER_MICRO
 from domain.words import QUARANTINED, AllowanceKind, Decision, Metering, Refusal
-from flows.audit.book import Book, Meter, advance_of, is_possible
+from flows.audit.book import Book, Charged, Meter, Paid, advance_of, is_possible
 from flows.audit.cases import Baseline, belief
 from flows.audit.registers import are_believable
 from flows.audit.terms import YEAR_2100_MS, is_correction_valid, is_decision_valid
+from tariffs.rating import Charge, Part, cost_of, cost_of_parts, given_back, parts_of
 from tariffs.rating import Counter as TierCounter
-from tariffs.rating import Part, cost_of, cost_of_parts, given_back, parts_of
 
 
 class Readings(Book):
@@ -74,39 +74,44 @@ class Readings(Book):
         assert meter.time is not None
         ratio = meter.installed.ratio
         usage = advance_of(meter, register) * ratio
-        self._price(meter, meter.time, time, usage, tuple(share * ratio for share in shares))
+        self._price(meter, (meter.time, time), register, usage, tuple(share * ratio for share in shares))
 
-    def _price(self, meter: Meter, start: int, end: int, usage: int, shares: tuple[int, ...] = ()) -> None:
+    def _price(
+        self, meter: Meter, span: tuple[int, int], register: int, usage: int, shares: tuple[int, ...] = ()
+    ) -> None:
+        """Charge what was used in a span of time, ms UTC, at whose end the meter showed a register."""
         installed = meter.installed
         if usage:
             counter = self._counters[installed.account, installed.commodity, meter.counter]
-            parts = parts_of(meter.plan, start, end, usage, shares)
-            self.balances[installed.account] -= self._paid(meter, parts, counter)
+            paid = list(self._paid(meter, parts_of(meter.plan, *span, usage, shares), counter))
+            self._take(meter, Charged(*span, meter.register, register, usage, paid))
         self.priced[installed.meter] += usage
         self._usage[installed.commodity] += usage
 
-    def _paid(self, meter: Meter, parts: Iterable[Part], counter: TierCounter) -> int:
-        """Picos of an interval that are not free: part by part, the free energy of each part first."""
+    def _take(self, meter: Meter, charged: Charged) -> None:
+        """Take a charge from the wallet. Who explains charges listens here."""
         account = meter.installed.account
-        allowance = self._allowances.get(account)
-        if allowance is None or allowance.fact.kind == AllowanceKind.NONE:
-            return cost_of_parts(meter.plan, parts, counter).cost_picos
-        paid, hung = 0, (account, meter.installed.id)
+        self.balances[account] -= sum(each.picos for each in charged.paid)
+        self._free[account, meter.installed.id] += sum(each.free_picos for each in charged.paid)
+
+    def _paid(self, meter: Meter, parts: Iterable[Part], counter: TierCounter) -> Iterator[Paid]:
+        """What an interval costs, part by part, the free energy of each part first."""
+        allowance = self._allowances.get(meter.installed.account)
+        kind = allowance.fact.kind if allowance else AllowanceKind.NONE
         for part in parts:
-            day, used = part.moment.day, part.usage
-            is_energy = allowance.fact.kind == AllowanceKind.ELECTRICITY + meter.installed.commodity
-            free = min(used, allowance.left) if is_energy and allowance.begin(day) else 0
-            if free:
+            day, free = part.moment.day, 0
+            if allowance and kind == AllowanceKind.ELECTRICITY + meter.installed.commodity and allowance.begin(day):
+                free = min(part.usage, allowance.left)
                 allowance.left -= free
-                self._free[hung] += cost_of_parts(meter.plan, [replace(part, usage=free)], counter).cost_picos
-            rest = [replace(part, usage=used - free)] if used > free else []
-            cost = cost_of_parts(meter.plan, rest, counter).cost_picos
-            if allowance.fact.kind == AllowanceKind.MONEY and cost >= 0 and allowance.begin(day):
-                given = min(cost, allowance.left)
-                allowance.left, cost = allowance.left - given, cost - given
-                self._free[hung] += given
-            paid += cost
-        return paid
+            given = cost_of_parts(meter.plan, [replace(part, usage=free)] if free else [], counter)
+            rest = [replace(part, usage=part.usage - free)] if part.usage > free else []
+            charge = cost_of_parts(meter.plan, rest, counter)
+            free_picos, cost = given.cost_picos, charge.cost_picos
+            if allowance and kind == AllowanceKind.MONEY and cost >= 0 and allowance.begin(day):
+                free_picos = min(cost, allowance.left)
+                allowance.left -= free_picos
+            whole = Charge(given.pieces + charge.pieces, given.correction_picos + charge.correction_picos)
+            yield Paid(day, part.usage, whole, free, free_picos)
 
     def _decide(self, fact: QuarantineDecided) -> Refusal | None:
         """A person closes a case: the meter goes on from what is believed now, or as if nothing had been held."""
@@ -130,7 +135,7 @@ class Readings(Book):
             account = meter.installed.account
             if usage and (account in self._prepared | self._closed or time < self._pays_since.get(account, 0)):
                 return Refusal.DECISION_NOT_POSSIBLE
-            self._price(meter, time if meter.time is None else meter.time, time, usage)
+            self._price(meter, (time if meter.time is None else meter.time, time), register, usage)
             meter.time, meter.register, meter.suspect = time, register, None
             self._cases.release(fact.meter)
         elif meter and fact.reason == "jump":
@@ -157,13 +162,16 @@ class Readings(Book):
             return Refusal.DECISION_NOT_POSSIBLE
         installed, span = meter.installed, (fact.from_ms, fact.until_ms)
         counter = self._counters[installed.account, installed.commodity, meter.counter]
-        if fact.usage_delta > 0:
-            self.balances[installed.account] -= cost_of(meter.plan, *span, fact.usage_delta, counter).cost_picos
-        elif fact.usage_delta < 0:
-            back = given_back(meter.plan, *span, -fact.usage_delta, counter)
-            if back is None:
+        if fact.usage_delta:
+            if fact.usage_delta > 0:
+                charge = cost_of(meter.plan, *span, fact.usage_delta, counter)
+            elif (back := given_back(meter.plan, *span, -fact.usage_delta, counter)) is None:
                 return Refusal.CORRECTION_TOO_LARGE
-            self.balances[installed.account] += back
+            else:
+                charge = back
+            last = charge.pieces[-1].moment.day
+            paid = [Paid(last, fact.usage_delta, charge)]
+            self._take(meter, Charged(*span, meter.register, fact.register, fact.usage_delta, paid))
         self.priced[fact.meter] += fact.usage_delta
         self._usage[installed.commodity] += fact.usage_delta
         meter.register = meter.register if fact.register is None else fact.register
