@@ -1,14 +1,19 @@
 """A shard built again from its log, in memory: to a time, or to where the store stands."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from commands.verifying import Entries, Heard, WholeLog
+from domain.effects import Effects
 from domain.facts import Fact, ReadingBlock
 from domain.ids import EntryId
 from domain.words import AccountState, Level
 from flows.machine import fold
 from flows.state import ShardState
+
+Looks = Callable[[ShardState, Entries, list[Effects]], None]
+"""Told the state after each batch of a log, with its entries and what they have caused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,26 @@ class AccountThen:
     registers: dict[int, int]
 
 
-def replayed(log: WholeLog, shard: int, position: EntryId, until_ms: int | None, heard: Heard) -> ShardState:
+@dataclass(frozen=True, slots=True)
+class ShardThen:
+    """A shard as a replay has it: accounts by their state, meters that are there, micros of all balances by currency, and counts."""
+
+    shard: int
+    accounts: dict[AccountState, int]
+    meters: int
+    balances: dict[str, int]
+    readings: int
+    postings: int
+
+
+def replayed(
+    log: WholeLog,
+    shard: int,
+    position: EntryId,
+    until_ms: int | None,
+    heard: Heard,
+    looks: Looks = lambda *_: None,
+) -> ShardState:
     """A shard's state, folded from its log into memory, up to a position, and before the first fact that says a later time than `until_ms`.
 
     Raises what reading the log does.
@@ -31,7 +55,8 @@ def replayed(log: WholeLog, shard: int, position: EntryId, until_ms: int | None,
     state = ShardState(shard)
     for entries in log(shard, position):
         taken = list(_before(entries, until_ms))
-        state, _ = fold(state, taken)
+        state, effects = fold(state, taken)
+        looks(state, taken, effects)
         heard(entries)
         if len(taken) < len(entries):
             break
@@ -66,4 +91,20 @@ def account_then(state: ShardState, account: str) -> AccountThen | None:
         level=Level(int(row.level)),
         state=AccountState(int(row.state)),
         registers={meter: int(meters[at].register) if meters[at].time >= 0 else -1 for meter, at in rows.items()},
+    )
+
+
+def shard_then(state: ShardState) -> ShardThen:
+    """All of a shard."""
+    accounts, balances = state.accounts.rows, Counter[str]()
+    for _, record in state.account_records.sorted():
+        balances[record.currency] += int(accounts[record.row].balance)
+    states = Counter(accounts["state"].tolist())
+    return ShardThen(
+        shard=state.shard,
+        accounts={each: states[each] for each in AccountState},
+        meters=int((state.meter_terms.rows["removed"] == 0).sum()),
+        balances=dict(sorted(balances.items())),
+        readings=sum(state.header.classes),
+        postings=state.header.posting_sequence,
     )

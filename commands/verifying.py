@@ -4,7 +4,7 @@ It only reads, and may run beside everything else: a shard's state and position 
 to just that position, before which nothing changes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -109,10 +109,10 @@ def log_to(store: Store, shard: int, until: EntryId) -> Iterator[Entries]:
             return
 
 
-def readings_in(store: Store) -> int:
-    """How many readings the shards have folded, as they say."""
+def readings_in(store: Store, shards: Iterable[int] | None = None) -> int:
+    """How many readings some shards, or all of them, have folded, as they say."""
     with suppress(msgspec.MsgspecError):  # A damaged header is reported when its shard is verified.
-        return sum(sum(store.header(shard).classes) for shard in range(store.shards))
+        return sum(sum(store.header(shard).classes) for shard in shards or range(store.shards))
     return 0
 
 

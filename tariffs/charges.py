@@ -44,7 +44,7 @@ class Term:
 
     def text(self, lang: str) -> str:
         """`peak, tier 2: 3.25 kWh × 0.617 = 2.00525`."""
-        band = _BAND_WORDS.get(self.band, self.band) if lang == "zh" else self.band.replace("_", " ")
+        band = band_text(self.band, lang)
         tier = {"zh": f"第{self.tier}档", "en": f"tier {self.tier}"}[lang] if self.tier else ""
         note = {"zh": "更正前期", "en": "correction of earlier usage"}[lang] if self.is_correction else ""
         place = {"zh": "，", "en": ", "}[lang].join(filter(None, (band, tier, note)))
@@ -83,6 +83,11 @@ class Measured:
     stage: Stage
     unit: str
     lines: dict[str, Line] = field(default_factory=dict)
+
+
+def band_text(band: str, lang: str) -> str:
+    """The name of a band for people."""
+    return _BAND_WORDS.get(band, band) if lang == "zh" else band.replace("_", " ")
 
 
 def decimal_text(value: Fraction) -> str:

@@ -99,7 +99,7 @@ def explain(
         last=last,
         ratio=ratio,
         usage=usage,
-        parts=tuple(_parts(plan, charge.pieces)),
+        parts=tuple(parts_in(plan, charge.pieces)),
         correction_picos=charge.correction_picos,
         cost_picos=charge.cost_picos,
     )
@@ -119,8 +119,8 @@ def _usage(first: Reading, last: Reading, ratio: int, modulus: int) -> int:
     return advance * ratio
 
 
-def _parts(plan: Plan, pieces: list[Piece]) -> Iterator[Part]:
-    """Pieces that follow one another at one price, put together."""
+def parts_in(plan: Plan, pieces: list[Piece]) -> Iterator[Part]:
+    """Pieces of a charge by this plan; those that follow one another at one price are put together."""
     for _, group in groupby(_chained(pieces), key=lambda each: each[0]):
         same = [piece for _, piece in group]
         begin = same[0]

@@ -12,6 +12,7 @@ from tariffs.explain import Explanation, Part, Share
 from tariffs.zones import zone
 
 _PICOS_PER_UNIT = 10**12
+_SEVERAL = 2
 
 _WORDS = {
     "zh": {
@@ -45,21 +46,21 @@ def explanation_text(explanation: Explanation, language: str) -> list[str]:
     """The lines of an explanation in `zh` or `en`. Amounts are exact, so that they can be added up by hand."""
     words = _WORDS[language]
     lines = [_readings(explanation, words)]
-    for heading, parts in groupby(explanation.parts, key=lambda part: _prices(part, words, language)):
+    for heading, parts in groupby(explanation.parts, key=lambda part: prices_text(part, language)):
         lines.append(heading)
         for part in parts:
             lines += _part(part, UNITS[explanation.commodity], words, language)
     if explanation.correction_picos:
-        lines.append(words["correction"].format(amount=_money(explanation.correction_picos)))
-    lines.append(words["total"].format(amount=_money(explanation.cost_picos), currency=explanation.currency))
+        lines.append(words["correction"].format(amount=picos_text(explanation.correction_picos)))
+    lines.append(words["total"].format(amount=picos_text(explanation.cost_picos), currency=explanation.currency))
     return lines
 
 
 def _readings(explanation: Explanation, words: dict[str, str]) -> str:
     first, last = explanation.first, explanation.last
     return words["readings"].format(
-        since=_clock(first.time_ms, explanation.zone),
-        until=_clock(last.time_ms, explanation.zone),
+        since=clock_text(first.time_ms, explanation.zone),
+        until=clock_text(last.time_ms, explanation.zone),
         zone=explanation.zone,
         first=quantity_text(first.register),
         last=quantity_text(last.register),
@@ -69,11 +70,12 @@ def _readings(explanation: Explanation, words: dict[str, str]) -> str:
     )
 
 
-def _prices(part: Part, words: dict[str, str], language: str) -> str:
-    """Whose prices hold, and since when tiers are counted."""
-    tiers = words["tiers"].format(period=_clock(part.period_from_ms, part.zone)) if part.tiered else ""
+def prices_text(part: Part, language: str) -> str:
+    """Whose prices hold for a part, and since when tiers are counted."""
+    words = _WORDS[language]
+    tiers = words["tiers"].format(period=clock_text(part.period_from_ms, part.zone)) if part.tiered else ""
     title = part.title.get(language, part.tariff)
-    return words["prices"].format(title=title, version=_clock(part.version_from_ms, part.zone), tiers=tiers)
+    return words["prices"].format(title=title, version=clock_text(part.version_from_ms, part.zone), tiers=tiers)
 
 
 def _part(part: Part, unit: str, words: dict[str, str], language: str) -> Iterator[str]:
@@ -88,14 +90,22 @@ def _part(part: Part, unit: str, words: dict[str, str], language: str) -> Iterat
         tier=tiers.pop() if len(tiers) == 1 else 0,
     )
     yield words["part"].format(
-        since=_clock(part.start_ms, part.zone),
+        since=clock_text(part.start_ms, part.zone),
         until=_until(part),
         before=words["before"].format(before=quantity_text(part.before), unit=unit) if part.tiered else "",
         term=term.text(language),
     )
-    if len(part.shares) > 1:
-        shares = " + ".join(_share(share, words, language, shows_tier=not term.tier) for share in part.shares)
-        yield words["price"].format(price=decimal_text(term.price), shares=shares)
+    yield from price_text(part, language)
+
+
+def price_text(part: Part, language: str) -> Iterator[str]:
+    """What the price of a part is made of, where that is more than one thing."""
+    if len(part.shares) < _SEVERAL:
+        return
+    words, one_tier = _WORDS[language], len({share.tier for share in part.shares if share.tier}) == 1
+    shares = " + ".join(_share(share, words, language, shows_tier=not one_tier) for share in part.shares)
+    price = decimal_text(Fraction(part.price_nanos, NANOS_PER_UNIT))
+    yield words["price"].format(price=price, shares=shares)
 
 
 def _share(share: Share, words: dict[str, str], language: str, *, shows_tier: bool) -> str:
@@ -105,15 +115,16 @@ def _share(share: Share, words: dict[str, str], language: str, *, shows_tier: bo
 
 def _until(part: Part) -> str:
     """The end of a part; without its date where it is on the day of its begin."""
-    since, until = _clock(part.start_ms, part.zone), _clock(part.end_ms, part.zone)
+    since, until = clock_text(part.start_ms, part.zone), clock_text(part.end_ms, part.zone)
     return until.removeprefix(since.split(" ")[0] + " ")
 
 
-def _clock(at_ms: int, zone_name: str) -> str:
+def clock_text(at_ms: int, zone_name: str) -> str:
     """Date and time on the wall clock of a zone, with seconds where there are any."""
     at = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).astimezone(zone(zone_name))
     return at.strftime("%Y-%m-%d %H:%M:%S" if at.second else "%Y-%m-%d %H:%M")
 
 
-def _money(picos: int) -> str:
+def picos_text(picos: int) -> str:
+    """An amount in picos, in full."""
     return decimal_text(Fraction(picos, _PICOS_PER_UNIT))

@@ -1,10 +1,16 @@
+import contextlib
+
 import polars as pl
 import pytest
+import redis
 from archiving import SHARDS, archive_once, live
+from log_samples import options
 
+from commands.explaining import Days, explained, hold_against_ledger, ledger_of
 from commands.replaying import replayed
 from commands.verifying import Archived, verify_store
 from connectors.archive.columns import table_of, written
+from connectors.redis.keys import ledger_key
 from domain.words import Check
 from flows.proof.state import state_wrong
 
@@ -79,3 +85,21 @@ def test_an_account_is_replayed_from_the_archive(trimmed, archive, streams):
         state = replayed(Archived(archive, streams).log, shard, stored.position, None, lambda _: None)
 
         assert list(state_wrong(state, stored)) == []
+
+
+def test_charges_are_explained_from_the_archive(trimmed, archive, streams, server):
+    """Readings and postings that the server has no longer are in the archive, and so is the ledger that they are held against."""
+    explained_days = 0
+    for shard in range(SHARDS):
+        stored = trimmed.load(shard)
+        for record in stored.records["account_records"].values():
+            with contextlib.closing(redis.Redis.from_url(server.url, **options())) as client:
+                client.delete(ledger_key(shard, record.row))
+            ledger, days = ledger_of(trimmed, archive, shard, record.row), Days(0, 30_000)
+            found, given, _ = explained(Archived(archive, streams).log, stored, record, days, None, lambda _: None)
+            hold_against_ledger(found, given, ledger, days, stored.header.posting_sequence, whole=True)
+
+            assert (found.wrong, ledger) == ([], given)
+            explained_days += sum(bool(day.posted) for day in found.days)
+
+    assert explained_days > 0

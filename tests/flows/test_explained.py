@@ -13,7 +13,7 @@ from flows.machine import fold
 from flows.state import ShardState
 
 sys.path.append(str(Path(__file__).parents[1] / "journeys"))
-from language import live, parse
+from language import live
 
 JOURNEYS = sorted((Path(__file__).parents[1] / "journeys").glob("*.txt"))
 HISTORIES = {Street: 150, Housed: 60, Rented: 60, Banded: 100}
