@@ -14,8 +14,10 @@ from bench import latency as latency_bench
 from bench import memory as memory_bench
 from bench import parts as parts_bench
 from bench import price as price_bench
+from bench import replay as replay_bench
 from bench import scale as scale_bench
 from bench import settle as settle_bench
+from commands.verify import progress_of
 
 app = typer.Typer(help="Measure a hot path. Figures and what limits them: docs/performance.md.", no_args_is_help=True)
 app.callback()(lambda: None)
@@ -125,6 +127,19 @@ def scale(
     """Few and many meters in one process: CPU time of a reading, memory of a meter, seconds to load."""
     with Console(stderr=True).status(f"opens {sum(meters):,} accounts"):
         _report([scale_bench.run(sorted(meters))], as_json)
+
+
+@app.command()
+def replay(
+    accounts: Annotated[int, typer.Option(min=1, help="Of one meter each.")] = 2_000,
+    days: Annotated[int, typer.Option(min=1, help="Of hourly readings.")] = 30,
+    block: Annotated[int, typer.Option(min=1, help="Readings in one log entry.")] = 200,
+    shards: Annotated[int, typer.Option(min=1)] = 16,
+    as_json: AsJson = False,
+) -> None:
+    """A month of hourly readings out of an archive: folded again, and folded twice to price it by another tariff."""
+    with progress_of(2 * accounts * days * 24) as heard:
+        _report([replay_bench.run(accounts, days, block, shards, heard)], as_json)
 
 
 @app.command()

@@ -105,6 +105,7 @@ TINY = {
     ],
     "parts": ["--meters", "40", "--block", "1", "--sweeps", "20", "--shards", "2"],
     "scale": ["--meters", "40", "--meters", "80"],
+    "replay": ["--accounts", "6", "--days", "1", "--block", "2", "--shards", "2"],
     "baseline": ["--meters", "40", "--sweeps", "2", "--runs", "1"],
 }
 
