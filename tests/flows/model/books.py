@@ -89,17 +89,19 @@ class Books(Audit):
         self.charged.append(note)
         return metering
 
-    def _price(self, meter: Any, start: int, end: int, usage: int, shares: tuple[int, ...] = ()) -> None:
+    def _price(
+        self, meter: Any, span: tuple[int, int], register: int, usage: int, shares: tuple[int, ...] = ()
+    ) -> None:
         account, hung = meter.installed.account, (meter.installed.account, meter.installed.id)
         balance, free = self.balances[account], self._free[hung]
-        super()._price(meter, start, end, usage, shares)
+        super()._price(meter, span, register, usage, shares)
         paid, given = balance - self.balances[account], self._free[hung] - free
         self._pay(account, REVENUE[meter.installed.commodity], -paid - given)
         self._pay(account, Ledger.ALLOWANCES, given)
         self._costs[hung] += paid + given
         if usage:
             days: Counter[int] = Counter()
-            for part in parts_of(meter.plan, start, end, usage, shares):
+            for part in parts_of(meter.plan, *span, usage, shares):
                 days[part.moment.day] += part.usage
             self._days = list(days.items())
 
