@@ -357,3 +357,4 @@ def warm_up() -> None:
         0,
     )
     compile_decided()
+    state.take_changes()

@@ -50,7 +50,7 @@ from domain.state import (
     part_of,
 )
 from domain.units import HOUR_MS
-from flows.readings.changes import HOT, Scratch, scratch, words_of
+from flows.readings.changes import CHANGED, HOT, Scratch, marked, scratch, words_of
 from flows.readings.metering import enter_slot, slots_for
 from flows.readings.output import ROWS_AT_FIRST, Output, output_of
 from tariffs.loader import load_tariff
@@ -163,33 +163,20 @@ class Hot:
 
     def take_changes(self, name: str) -> dict[str, RowChanges]:
         """By page, numbers and copies of the rows of this kind that changed since the last call, with the few between near ones."""
-        index = np.flatnonzero(self.dirty)
-        entirely = index[self._dirty[index] != HOT]
-        self._dirty[index] = 0
         pages = {page: part for page, (of, part) in PAGES.items() if of == name}
-        return {page: self._copied(entirely if part.start else index, part) for page, part in pages.items()}
+        changes = {page: self._copied(part) for page, part in pages.items()}
+        self.dirty[:] = 0
+        return changes
 
-    def _copied(self, index: NDArray[np.intp], part: slice) -> RowChanges:
-        index = bridged(index, 1 + BRIDGE_BYTES // (part.stop - part.start))
-        packed = part_of(self._rows, part)
+    def _copied(self, part: slice) -> RowChanges:
+        least = (
+            CHANGED if part.start else HOT
+        )  # The rest of a row is as it was where only its first bytes have changed.
+        index = marked(self.dirty, least, 1 + BRIDGE_BYTES // (part.stop - part.start))
+        packed = part_of(self.rows, part)
         # Neighbours are copied in one piece: picking rows by number takes several times as long.
         whole = len(index) > 0 and index[-1] - index[0] == len(index) - 1
         return RowChanges(index, packed[index[0] : index[-1] + 1].copy() if whole else packed[index])
-
-
-def bridged(index: NDArray[np.intp], gap_max: int) -> NDArray[np.intp]:
-    """Ascending row numbers, and all between two of them that are at most `gap_max` apart."""
-    gaps = np.diff(index)
-    near = (gaps > 1) & (gaps <= gap_max)
-    if not near.any():
-        return index
-    starts = index[np.concatenate([[True], gaps > gap_max])]
-    ends = index[np.concatenate([gaps > gap_max, [True]])] + 1
-    marks = np.zeros(ends[-1] - starts[0] + 1, np.int8)
-    marks[starts - starts[0]] = 1
-    marks[ends - starts[0]] = -1
-    bridges: NDArray[np.intp] = starts[0] + np.flatnonzero(np.cumsum(marks, dtype=np.int8))
-    return bridges
 
 
 @dataclass(slots=True, eq=False)

@@ -1,5 +1,7 @@
 """Records that stay packed until they are asked for are the records that were kept."""
 
+from itertools import pairwise
+
 import msgspec
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.records import Packed, keys_by_row
 from domain.state import TariffRecord
-from flows.state import bridged
+from flows.readings.changes import CHANGED, HOT, marked
 
 RECORDS = {f"tariff-{row}": TariffRecord(row=row, tariff=f"tariff-{row}", document="…") for row in (2, 0, 1)}
 
@@ -45,17 +47,11 @@ def test_keys_follow_their_rows(records):
     assert keys_by_row(records) == ["tariff-0", "tariff-1", "tariff-2"]
 
 
-@given(st.sets(st.integers(0, 60)), st.integers(1, 6))
-def test_bridges_join_near_rows_only(numbers, gap_max):
+@given(st.lists(st.sampled_from([0, 0, CHANGED, HOT]), max_size=60), st.sampled_from([CHANGED, HOT]), st.integers(1, 6))
+def test_marked_rows_are_joined_where_they_are_near(marks, least, gap_max):
     """Every changed row is written, and between two of them all rows or none: all where they are near."""
-    index = np.array(sorted(numbers), np.intp)
+    found = marked(np.array(marks, np.uint8), least, gap_max).tolist()
 
-    found = bridged(index, gap_max).tolist()
-
-    between = {
-        row
-        for before, after in zip(index[:-1].tolist(), index[1:].tolist(), strict=True)
-        if after - before <= gap_max
-        for row in range(before, after)
-    }
-    assert found == sorted(numbers | between)
+    numbers = [row for row, mark in enumerate(marks) if 0 < mark <= least]
+    between = {row for before, after in pairwise(numbers) if after - before <= gap_max for row in range(before, after)}
+    assert found == sorted({*numbers, *between})

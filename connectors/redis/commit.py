@@ -27,7 +27,7 @@ OUTCOMES_KEPT = 100_000
 _FIELDS_AT_ONCE = 1_000
 _json = msgspec.json.Encoder()
 
-Argument = bytes | str | int
+Argument = bytes | memoryview | str | int
 
 
 class Commit:
@@ -39,6 +39,11 @@ class Commit:
         self._index: dict[str, int] = {}
         self.keys: list[str] = [key("position", shard)]
         self.arguments: list[Argument] = [entry_text(before), entry_text(after)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process of a cluster: views of rows as their bytes."""
+        arguments = [bytes(each) if isinstance(each, memoryview) else each for each in self.arguments]
+        return {**self.__dict__, "arguments": arguments}
 
     def write(self, command: str, name: str, *arguments: Argument) -> None:
         """Add one write to a key."""
@@ -99,14 +104,14 @@ def _parts(arguments: Sequence[Argument]) -> Iterator[Sequence[Argument]]:
         yield arguments[start : start + 2 * _FIELDS_AT_ONCE]
 
 
-def runs(changes: RowChanges) -> Iterator[tuple[int, bytes]]:
-    """Neighbouring rows as one piece each: (byte offset, packed rows)."""
+def runs(changes: RowChanges) -> Iterator[tuple[int, memoryview]]:
+    """Neighbouring rows as one piece each: (byte offset, packed rows), which shares the memory of the rows."""
     index, rows = changes.index, changes.rows
     if len(index) == 0:
         return
     breaks = np.flatnonzero(np.diff(index) != 1) + 1
     starts = np.concatenate([[0], breaks, [len(index)]])
-    packed, size = rows.tobytes(), rows.dtype.itemsize
+    packed, size = np.ascontiguousarray(rows).view(np.uint8).reshape(-1).data, rows.dtype.itemsize
     for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         yield int(index[start]) * size, packed[start * size : end * size]
 

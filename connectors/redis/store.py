@@ -5,8 +5,9 @@ raises `StoreUnreachable` may have happened, and is never repeated here: orders 
 by the machine, so the caller may repeat it. redis-py's own retries are off for the same reason.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import msgspec
@@ -87,6 +88,27 @@ def is_trimmed(client: Any, name: str) -> bool:
     return bool(found["entries-added"] > found["length"])
 
 
+class _Asked(threading.local):
+    """Answers to reads that this thread has asked for and not taken yet, by their connection; None: not whole yet.
+
+    A socket holds some 64 kB, and the server writes the rest of a longer answer only after more of it has been taken in. So that is done
+    before a commit keeps the server busy; else the answer would wait for the commit.
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[Any, Any] = {}
+
+    def take_in(self) -> None:
+        """Take in what has come, without waiting."""
+        for line, answer in self.answers.items():
+            if answer is None:
+                with suppress(redis.TimeoutError):
+                    self.answers[line] = line.read_response(timeout=0, disconnect_on_error=False)
+
+
+_asked = _Asked()
+
+
 class Store:
     """A connection to the log and state of all shards. Not thread-safe."""
 
@@ -112,6 +134,7 @@ class Store:
     def close(self) -> None:
         """Give the connections back; a commit that is under way stays so."""
         for line in self._lines.values():
+            _asked.answers.pop(line, None)
             line.disconnect()
         close(self._nodes)
 
@@ -157,11 +180,15 @@ class Store:
         with translated():
             asked, line = "(" + entry_text(after), self._line("read", shard)
             line.send_command("XRANGE", key("log", shard), asked, "+", "COUNT", count, check_health=False)
+        _asked.answers[line] = None
 
     def finish_read(self, shard: int) -> list[tuple[EntryId, Fact]]:
         """The entries that `begin_read` asked for."""
-        with translated():
-            found = self._line("read", shard).read_response()
+        line = self._line("read", shard)
+        found = _asked.answers.pop(line, None)
+        if found is None:
+            with translated():
+                found = line.read_response()
         named = ((entry, dict(zip(fields[::2], fields[1::2], strict=True))) for entry, fields in found)
         return [(entry_id(entry.decode()), _fact(shard, entry, fields)) for entry, fields in named]
 
@@ -298,6 +325,7 @@ class Store:
         """
         self.finish_commit()
         with translated():
+            _asked.take_in()
             line = self._line("commit", commit.shard)
             # Not the client's own packer, which would copy megabytes of rows once more.
             packer = PythonRespSerializer(_SENT_AS_THEY_ARE_BYTES, line.encoder.encode)

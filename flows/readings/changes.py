@@ -1,4 +1,4 @@
-"""Which bytes of a row a reading has changed: most change only the first, and so a commit writes only these."""
+"""Which rows have changed, and which of their bytes: most readings change only the first, and so a commit writes only these."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.state import ACCOUNT, HOT_BYTES, METER, Rows
-from flows.readings.compiled import Ints, compiled
+from flows.readings.compiled import Ints, allocating, compiled
 from tariffs.model import REGISTERS
 
-HOT = 2
-"""Mark of a row of which only the first `domain.state.HOT_BYTES` have changed; 1: anything."""
+CHANGED, HOT = 1, 2
+"""Marks of a row: anything in it has changed, or only its first `domain.state.HOT_BYTES`."""
 
 METER_REST = HOT_BYTES["meters"] // 8
 ACCOUNT_REST = HOT_BYTES["accounts"] // 8
@@ -51,3 +51,21 @@ def mark(words: Ints, row: int, first: int, kept: Ints, dirty: Ints) -> None:
             return
     if dirty[row] == 0:
         dirty[row] = HOT
+
+
+@allocating
+def marked(dirty: Ints, least: int, gap_max: int) -> Ints:
+    """Ascending numbers of the rows whose mark is 1, or also HOT where `least` is HOT, and of all between two of them that are at most `gap_max` apart."""
+    found = np.empty(len(dirty), np.int64)
+    count, last = 0, -1
+    for row in range(len(dirty)):
+        if dirty[row] == 0 or dirty[row] > least:
+            continue
+        if last >= 0 and row - last <= gap_max:
+            for between in range(last + 1, row):
+                found[count] = between
+                count += 1
+        found[count] = row
+        count += 1
+        last = row
+    return found[:count].copy()
