@@ -51,6 +51,7 @@ def live(seed: int, count: int, folder: Path, among: Sequence[str] = ()) -> Repo
     chance = random.Random(seed)
     faults = drawn(count, chance, among or possible())
     with Installation(folder, seed) as installation:
+        installation.until(installation.settled, "the opening settled")
         with Traffic(installation, random.Random(chance.random())) as traffic:
             scene = Scene(installation, traffic, chance)
             go_on(scene, 8)

@@ -17,4 +17,5 @@ def test_nothing_is_lost_and_nothing_doubled(tmp_path):
     assert report.faults.total() == FAULTS
     assert report.verdict.orders > 0
     assert report.verdict.readings > 0
+    assert report.verdict.verified > 0
     assert set(report.faults) == set(KINDS) or not compiler()

@@ -1,4 +1,4 @@
-"""Callers and clocks: they pay, push readings and tick without end, repeat what was not acknowledged, and count all of it."""
+"""Callers and clocks: they pay, switch, push readings and tick without end, repeat what was not acknowledged, and count all of it."""
 
 import random
 import threading
@@ -55,24 +55,33 @@ class Traffic:
             self.failure = error
 
     def _run(self) -> None:
-        kinds = [self._pays, self.pushes, self._ticks]
+        kinds = [self._pays, self.pushes, self._ticks, self._switches]
         with self._installation.client() as client:
             self._client = client
             while not self._stop.is_set():
-                work = self._orders.pop(0) if self._orders else self._chance.choices(kinds, [4, 4, 2])[0]
+                work = self._orders.pop(0) if self._orders else self._chance.choices(kinds, [8, 8, 4, 1])[0]
                 work()
                 self.done += 1
         if self._store:
             self._store.close()
 
     def _pays(self) -> None:
-        """A recharge over the API, sent again under its id until there is an answer."""
-        account, order = self._chance.choice([*ROOMS, *PUSHED]), self._installation.new_id()
-        body = {"id": order, "amount": f"0.{self._chance.randrange(1, 10):02d}", "currency": "CNY"}
+        """A recharge."""
+        account = self._chance.choice([*ROOMS, *PUSHED])
+        self._order(f"/accounts/{account}/recharges", amount=f"0.{self._chance.randrange(1, 10):02d}", currency="CNY")
+
+    def _switches(self) -> None:
+        """A person forces the supply of a room, for longer than the clock is stepped by."""
+        path = f"/meters/{self._chance.choice([*ROOMS.values()])}/commands"
+        self._order(path, wanted=self._chance.choice(["on", "off"]), minutes=1_440, operator="li")
+
+    def _order(self, path: str, **body: object) -> None:
+        """An order over the API, sent again under its id until there is an answer."""
+        order = self._installation.new_id()
         while not self._stop.is_set():
             self.sent["order", order] += 1
             with suppress(httpx.TransportError):
-                answer = self._client.post(f"/accounts/{account}/recharges", json=body)
+                answer = self._client.post(path, json={"id": order, **body})
                 if answer.status_code in ACKNOWLEDGED:
                     self.acknowledged["order", order] += 1
                     return

@@ -15,7 +15,7 @@ from traffic import Traffic, said
 from connectors.redis.keys import ledger_key
 from connectors.redis.store import Store, connection_options
 from domain.effects import POSTING, Command, Outcome
-from domain.facts import CommandReported, Fact, ReadingBlock, RechargeOrdered
+from domain.facts import CommandReported, ControlOrdered, Fact, ReadingBlock, RechargeOrdered
 from domain.ids import LOG_START, EntryId, order_id
 from domain.words import Stage, Status, Supply
 from flows.audit import Audit, compare
@@ -60,7 +60,7 @@ def entries(store: Store, shard: int) -> Iterator[tuple[EntryId, Fact]]:
 def counted(shard: int, log: list[tuple[EntryId, Fact]]) -> Iterator[tuple[object, ...]]:
     """What each entry is counted by."""
     for _, fact in log:
-        name = ("order", fact.id) if isinstance(fact, RechargeOrdered) else said(shard, fact)
+        name = ("order", fact.id) if isinstance(fact, RechargeOrdered | ControlOrdered) else said(shard, fact)
         if name:
             yield name
 
