@@ -1,10 +1,10 @@
 """What callers write and read about people, tokens and what was attempted. No answer has a password or a secret, but the one that makes it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from api.models import Time, Write
+from api.models import Money, Time, Write
 from api.security import check_password
 from domain.access import Role, Scope
 from domain.ids import account_id
@@ -64,6 +64,26 @@ class TokenWrite(Write):
     accounts: Accounts = ()
     everything: bool = False
     days: Annotated[int, Field(ge=0, le=3660)] = 365
+
+
+class ApprovalOrder(Write):
+    """A second person's word on a refund that waits."""
+
+    decision: Literal["approve", "reject"]
+    note: Annotated[str, Field(max_length=500)] = ""
+
+
+class ApprovalRead(BaseModel):
+    """A refund that waits for a second person."""
+
+    id: str
+    account: str
+    amount: Money
+    currency: str
+    channel: str
+    note: str
+    asked_by: str
+    asked_at: Time
 
 
 class PersonRead(BaseModel):

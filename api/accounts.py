@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from starlette.exceptions import HTTPException
 
-from api.dependencies import Reader, Recharger, Refunder, Settings, StoreDoor
+from api.approvals import asked
+from api.dependencies import AccessDoor, Reader, Recharger, Refunder, Settings, StoreDoor
 from api.models import (
     AccountPage,
     AccountPath,
@@ -88,10 +89,12 @@ async def recharge(
 
 @router.post("/{account}/refunds", status_code=201, response_model=MoneyOutcome, responses=UNDECIDED)
 async def refund(
-    account: AccountPath, order: MoneyOrder, caller: Refunder, store: StoreDoor, settings: Settings
+    account: AccountPath, order: MoneyOrder, caller: Refunder, access: AccessDoor, store: StoreDoor, settings: Settings
 ) -> Response:
-    """Pay out of an account's balance, never more than it holds."""
+    """Pay out of an account's balance, never more than it holds. A large refund may need a second person: 202, and where it waits."""
     await check_account(store, caller, account)
+    if settings.approve_over is not None and order.amount_micros > settings.approve_over:
+        return await asked(store, access, caller, account, order, settings.wall())
     return await _order_money(RefundOrdered, account, order, store, settings)
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from api import access, accounts, alarms, decisions, health, meters, metrics
+from api import access, accounts, alarms, approvals, decisions, health, meters, metrics
 from api.gate import DOCS_PATHS, OPEN_PATHS, Audited, Gate
 from api.limits import Limits
 from api.metrics import Measured, Measures
@@ -50,7 +50,7 @@ def _add_routes(app: FastAPI) -> None:
     closed = APIRouter(
         dependencies=[Depends(HTTPBearer(auto_error=False))]
     )  # The gate checks; this says so in the docs.
-    for part in (accounts, meters, decisions, alarms, access):
+    for part in (accounts, approvals, meters, decisions, alarms, access):
         closed.include_router(part.router)
     app.include_router(closed)
     app.include_router(access.sessions)

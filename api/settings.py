@@ -17,7 +17,8 @@ class ApiSettings:
     `lag_seconds_max`: a fact may wait so long, in real time, before this is not ready. `probe_seconds`: health and metrics
     wait so long for the store. `wall`: real time, ms UTC, by which tokens expire and attempts are written down. `requests`, `orders`:
     how often a caller may ask, and order; `denials`: how often an address may come without a known token; `logins`: how often
-    somebody may try to sign in as one person. `session_hours`: how long a sign-in holds.
+    somebody may try to sign in as one person. `session_hours`: how long a sign-in holds. `approve_over`: micros of a refund beyond
+    which a second person must approve it; None: one person is enough.
     """
 
     redis_url: str = field(repr=False)
@@ -34,3 +35,4 @@ class ApiSettings:
     denials: str = "30/minute"
     logins: str = "10/15 minutes"
     session_hours: float = 12.0
+    approve_over: int | None = None

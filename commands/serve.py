@@ -15,6 +15,7 @@ from commands.endings import failed, refused
 from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of, store_url
 from connectors.redis.errors import StoreError
 from connectors.redis.live import LiveStore
+from domain.units import money_micros
 
 TOKEN_VARIABLE = "METERLINE_API_TOKEN"  # noqa: S105 - the variable's name
 UVICORN_NOT_STARTED = 3
@@ -25,6 +26,14 @@ HostOption = Annotated[str, typer.Option(help="Address to listen at; beyond loop
 PortOption = Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen at.")]
 DocsOption = Annotated[bool, typer.Option("--docs", help="Show /docs and /openapi.json to everybody who can reach us.")]
 
+ApproveOption = Annotated[
+    str,
+    typer.Option(
+        help="A refund of more than this, such as 500.00, needs a second person; empty: none does.",
+        envvar="METERLINE_APPROVE_OVER",
+    ),
+]
+
 
 def serve(
     data: DataOption = DATA_DEFAULT,
@@ -32,6 +41,7 @@ def serve(
     port: PortOption = 8080,
     clock: ClockOption = "",
     docs: DocsOption = False,
+    approve_over: ApproveOption = "",
 ) -> None:
     """Serve the API. Callers send the token of METERLINE_API_TOKEN; it is no option, for options are seen by all users."""
     event_clock = clock_of(clock)
@@ -39,12 +49,13 @@ def serve(
         token = check_secret(os.environ.get(TOKEN_VARIABLE, ""))
     except WeakSecretError as error:
         raise refused(str(error)) from None
+    limit = _limit(approve_over)
     url = store_url(Path(data))
     try:
         asyncio.run(_check_store(url))
     except StoreError as error:
         raise failed(str(error)) from None
-    app = create_app(ApiSettings(redis_url=url, token=token, clock=event_clock.now_ms, docs=docs))
+    app = create_app(ApiSettings(redis_url=url, token=token, clock=event_clock.now_ms, docs=docs, approve_over=limit))
     try:
         uvicorn.run(
             app,
@@ -59,6 +70,17 @@ def serve(
         )
     except SystemExit as ended:
         raise (typer.Exit(1) if ended.code == UVICORN_NOT_STARTED else ended) from None
+
+
+def _limit(text: str) -> int | None:
+    """Micros of an amount, or None for no text. Ends the command for what is none."""
+    try:
+        limit = money_micros(text) if text else None
+    except ValueError as error:
+        raise refused(f"--approve-over: {error}") from None
+    if limit is not None and limit < 0:
+        raise refused("--approve-over: expected 0 or more")
+    return limit
 
 
 async def _check_store(url: str) -> None:

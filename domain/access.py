@@ -101,6 +101,19 @@ ROOT = Caller(name="root", role=Role.ADMIN, reach=Reach(everything=True))
 """Whoever has the secret that the API was started with: makes the first people and tokens."""
 
 
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund that waits for a second person: what was asked, by whom, and when (ms UTC). Kept by the order's id."""
+
+    id: str
+    account: str
+    amount_micros: int
+    currency: str
+    channel: str
+    note: str
+    asked_by: str
+    asked_at: int
+
+
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt to change something, or one that was denied. `at`: ms UTC of the server. `caller` "": nobody that we know.
 

@@ -1,4 +1,4 @@
-"""People, tokens and the audit log, as they are kept. Nothing of it follows from the log; a backup has it.
+"""People, tokens, what waits for a second person, and the audit log, as they are kept. Nothing of it follows from the log; a backup has it.
 
 The audit log is a stream that only grows. Each event carries `chain`, the blake2b-256 digest of the chain before it and its own bytes, so a
 changed, missing or inserted event shows; `audit_head:{access}` is the last digest. Event and head are written in one step, and only
@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from connectors.redis.errors import MovedOn, StoreError
-from connectors.redis.keys import AUDIT, AUDIT_HEAD, PEOPLE, TOKEN_USES, TOKENS
+from connectors.redis.keys import APPROVALS, AUDIT, AUDIT_HEAD, PEOPLE, TOKEN_USES, TOKENS
 from connectors.redis.live import LiveStore
-from domain.access import AuditEvent, Person, Token
+from domain.access import Approval, AuditEvent, Person, Token
 from domain.ids import EntryId, entry_id, entry_text
 
 CHAIN_BEGIN = bytes(32)
@@ -83,6 +83,26 @@ class Access:
     async def note_use(self, number: str, at: int) -> None:
         """A token is being used at `at`, ms UTC."""
         await self._call("HSET", TOKEN_USES, number, at)
+
+    async def ask_approval(self, order: bytes, approval: Approval) -> Approval:
+        """Let an order (16 bytes of its id) wait for a second person, unless it does already. Returns what waits."""
+        await self._call("HSETNX", APPROVALS, order, msgspec.msgpack.encode(approval))
+        kept = await self.approval(order)
+        return kept or approval
+
+    async def approval(self, order: bytes) -> Approval | None:
+        """What waits under an order's id, or None."""
+        packed = await self._call("HGET", APPROVALS, order)
+        return msgspec.msgpack.decode(packed, type=Approval) if packed else None
+
+    async def approvals(self) -> list[Approval]:
+        """All that waits, in the order in which it was asked for."""
+        found = [msgspec.msgpack.decode(each, type=Approval) for each in await self._call("HVALS", APPROVALS)]
+        return sorted(found, key=lambda approval: (approval.asked_at, approval.id))
+
+    async def drop_approval(self, order: bytes) -> None:
+        """It has been decided about."""
+        await self._call("HDEL", APPROVALS, order)
 
     async def record(self, event: AuditEvent) -> None:
         """Append an event to the audit log. When this returns it is on disk."""

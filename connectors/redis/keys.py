@@ -8,6 +8,8 @@ VERDICT = "verdict"
 """What the last verification came to (`domain.verdict.Verdict`)."""
 PEOPLE, TOKENS, TOKEN_USES = "people:{access}", "tokens:{access}", "token_uses:{access}"
 """Hashes of who may come in (`domain.access`): people by login, tokens by id, and when each was used last, ms UTC."""
+APPROVALS = "approvals:{access}"
+"""Hash of the refunds that wait for a second person (`domain.access.Approval`), by the 16 bytes of the order's id."""
 AUDIT, AUDIT_HEAD = "audit:{access}", "audit_head:{access}"
 """The stream of what was attempted (`domain.access.AuditEvent`), and the digest after its last event."""
 

@@ -101,3 +101,16 @@ def test_the_command_says_in_one_line_what_is_missing(tmp_path, token, said):
     assert ended.returncode == 2
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("amount", ["lots", "-1", "1.0000001"])
+def test_a_limit_that_is_no_amount_is_refused(monkeypatch, amount):
+    """Whoever wants two persons for large refunds and mistypes the amount does not get an API without."""
+    monkeypatch.setenv("METERLINE_API_TOKEN", TOKEN)
+    app = typer.Typer()
+    app.command()(serve)
+
+    ended = CliRunner().invoke(app, ["--approve-over", amount])
+
+    assert ended.exit_code == 2
+    assert "--approve-over" in ended.output
