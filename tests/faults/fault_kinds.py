@@ -13,7 +13,8 @@ from traffic import Traffic
 from connectors.clock import EventClock
 
 CLOCK_STEPS_MS = (-7_200_000, -60_000, 60_000, 5_400_000)
-MARKERS = (b"XADD", b"EVAL", b"XRANGE")
+MARKERS = (b"*9\r\n$4\r\nXADD", b"EVAL", b"XRANGE")
+"""What requests are told by: an append of a fact, with its nine words (a commit has XADD among its arguments), a commit, a read."""
 
 
 @dataclass
