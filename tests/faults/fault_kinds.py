@@ -11,10 +11,18 @@ from power_cut import compiler, cut, file_of_writes
 from traffic import Traffic
 
 from connectors.clock import EventClock
+from domain.facts import RechargeOrdered, Ticked
 
 CLOCK_STEPS_MS = (-7_200_000, -60_000, 60_000, 5_400_000)
-MARKERS = (b"*9\r\n$4\r\nXADD", b"EVAL", b"XRANGE")
-"""What requests are told by: an append of a fact, with its nine words (a commit has XADD among its arguments), a commit, a read."""
+
+
+def _append_of(kind: str) -> bytes:
+    """What a request is told by that appends a fact of a kind: its first field. A commit has XADD among its arguments too."""
+    return f"$1\r\nk\r\n${len(kind)}\r\n{kind}\r\n".encode()
+
+
+MARKERS = (_append_of(RechargeOrdered.KIND), _append_of(Ticked.KIND), b"EVAL", b"XRANGE")
+"""Requests whose replies are lost: an order of a caller, a tick, a commit, a read. What the collector appends it may append again."""
 
 
 @dataclass
