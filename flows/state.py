@@ -50,7 +50,7 @@ from domain.state import (
     part_of,
 )
 from domain.units import HOUR_MS
-from flows.readings.changes import CHANGED, HOT, Scratch, marked, scratch, words_of
+from flows.readings.changes import CHANGED, HOT, Scratch, joined, scratch, words_of
 from flows.readings.metering import enter_slot, slots_for
 from flows.readings.output import ROWS_AT_FIRST, Output, output_of
 from tariffs.loader import load_tariff
@@ -163,16 +163,16 @@ class Hot:
 
     def take_changes(self, name: str) -> dict[str, RowChanges]:
         """By page, numbers and copies of the rows of this kind that changed since the last call, with the few between near ones."""
+        index = np.flatnonzero(self.dirty)
         pages = {page: part for page, (of, part) in PAGES.items() if of == name}
-        changes = {page: self._copied(part) for page, part in pages.items()}
+        changes = {page: self._copied(index, part) for page, part in pages.items()}
         self.dirty[:] = 0
         return changes
 
-    def _copied(self, part: slice) -> RowChanges:
-        least = (
-            CHANGED if part.start else HOT
-        )  # The rest of a row is as it was where only its first bytes have changed.
-        index = marked(self.dirty, least, 1 + BRIDGE_BYTES // (part.stop - part.start))
+    def _copied(self, index: NDArray[np.intp], part: slice) -> RowChanges:
+        # The rest of a row is as it was where only its first bytes have changed.
+        least = CHANGED if part.start else HOT
+        index = joined(index, self.dirty, least, 1 + BRIDGE_BYTES // (part.stop - part.start))
         packed = part_of(self.rows, part)
         # Neighbours are copied in one piece: picking rows by number takes several times as long.
         whole = len(index) > 0 and index[-1] - index[0] == len(index) - 1

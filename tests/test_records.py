@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.records import Packed, keys_by_row
 from domain.state import TariffRecord
-from flows.readings.changes import CHANGED, HOT, marked
+from flows.readings.changes import CHANGED, HOT, joined
 
 RECORDS = {f"tariff-{row}": TariffRecord(row=row, tariff=f"tariff-{row}", document="…") for row in (2, 0, 1)}
 
@@ -50,7 +50,9 @@ def test_keys_follow_their_rows(records):
 @given(st.lists(st.sampled_from([0, 0, CHANGED, HOT]), max_size=60), st.sampled_from([CHANGED, HOT]), st.integers(1, 6))
 def test_marked_rows_are_joined_where_they_are_near(marks, least, gap_max):
     """Every changed row is written, and between two of them all rows or none: all where they are near."""
-    found = marked(np.array(marks, np.uint8), least, gap_max).tolist()
+    dirty = np.array(marks, np.uint8)
+
+    found = joined(np.flatnonzero(dirty), dirty, least, gap_max).tolist()
 
     numbers = [row for row, mark in enumerate(marks) if 0 < mark <= least]
     between = {row for before, after in pairwise(numbers) if after - before <= gap_max for row in range(before, after)}

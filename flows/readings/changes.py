@@ -54,12 +54,15 @@ def mark(words: Ints, row: int, first: int, kept: Ints, dirty: Ints) -> None:
 
 
 @allocating
-def marked(dirty: Ints, least: int, gap_max: int) -> Ints:
-    """Ascending numbers of the rows whose mark is 1, or also HOT where `least` is HOT, and of all between two of them that are at most `gap_max` apart."""
-    found = np.empty(len(dirty), np.int64)
+def joined(index: Ints, dirty: Ints, least: int, gap_max: int) -> Ints:
+    """Ascending numbers of the rows to write for a page, of the marked ones in `index`: those whose mark is 1, or also HOT where `least` is HOT.
+
+    With them are all rows between two that are at most `gap_max` apart.
+    """
+    found = np.empty(index[-1] - index[0] + 1 if len(index) else 0, np.int64)
     count, last = 0, -1
-    for row in range(len(dirty)):
-        if dirty[row] == 0 or dirty[row] > least:
+    for row in index:
+        if dirty[row] > least:
             continue
         if last >= 0 and row - last <= gap_max:
             for between in range(last + 1, row):
