@@ -11,6 +11,7 @@ from api.models import CorrectionOrder, DecisionOrder, DecisionOutcome, MeterPat
 from api.orders import UNDECIDED, decided, reply
 from api.problems import RefusedError
 from api.reach import meter_of
+from api.settings import ApiSettings
 from connectors.redis.formats import iso
 from connectors.redis.live import LiveStore
 from domain.access import Caller
@@ -43,9 +44,7 @@ async def decide(
         at=settings.clock(), id=order.id, meter=int(meter), reason=order.reason, decision=Decision(order.decision),
         register=_register(order.register_), usage=quantity_thousandths(order.usage), operator=order.operator, note=order.note,
     )  # fmt: skip
-    outcome = await decided(store, shard, fact, settings.wait_seconds)
-    said = await _said(store, outcome) if outcome else None
-    return reply(said, order.id, f"/meters/{meter}/decisions/{order.id}")
+    return await _answered(store, shard, fact, settings, f"/meters/{meter}/decisions/{order.id}")
 
 
 @router.post("/{meter}/corrections", status_code=201, response_model=DecisionOutcome, responses=UNDECIDED)
@@ -58,9 +57,7 @@ async def correct(
         at=settings.clock(), id=order.id, meter=int(meter), from_ms=order.from_, until_ms=order.until,
         usage_delta=quantity_thousandths(order.usage), register=_register(order.register_), operator=order.operator, note=order.note,
     )  # fmt: skip
-    outcome = await decided(store, shard, fact, settings.wait_seconds)
-    said = await _said(store, outcome) if outcome else None
-    return reply(said, order.id, f"/meters/{meter}/corrections/{order.id}")
+    return await _answered(store, shard, fact, settings, f"/meters/{meter}/corrections/{order.id}")
 
 
 @router.post("/{meter}/accepted_purchases", status_code=201, response_model=DecisionOutcome, responses=UNDECIDED)
@@ -72,9 +69,7 @@ async def accept_purchases(
     fact = PurchasesAccepted(
         at=settings.clock(), id=order.id, meter=int(meter), count=order.count, operator=order.operator, note=order.note
     )
-    outcome = await decided(store, shard, fact, settings.wait_seconds)
-    said = await _said(store, outcome) if outcome else None
-    return reply(said, order.id, f"/meters/{meter}/accepted_purchases/{order.id}")
+    return await _answered(store, shard, fact, settings, f"/meters/{meter}/accepted_purchases/{order.id}")
 
 
 @router.get("/{meter}/decisions/{order}")
@@ -95,6 +90,17 @@ async def get_accepted_purchases(
 ) -> DecisionOutcome:
     """What became of an order to accept a purchase count; kept for 90 days. 404: not decided, or never sent."""
     return await _kept(store, caller, meter, order, "accepted_purchases")
+
+
+async def _answered(
+    store: LiveStore,
+    shard: int,
+    fact: QuarantineDecided | ReadingCorrected | PurchasesAccepted,
+    settings: ApiSettings,
+    location: str,
+) -> Response:
+    outcome = await decided(store, shard, fact, settings.wait_seconds)
+    return reply(await _said(store, outcome) if outcome else None, fact.id, location)
 
 
 async def _kept(store: LiveStore, caller: Caller, meter: str, order: str, route: str) -> DecisionOutcome:

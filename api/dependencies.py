@@ -16,24 +16,13 @@ ORDERS = frozenset({Scope.RECHARGE, Scope.REFUND, Scope.CONTROL, Scope.DECIDE})
 """Scopes of doors behind which money or supply moves: counted by the hour."""
 
 
-def _store(request: Request) -> LiveStore:
-    store: LiveStore = request.app.state.store
-    return store
+def _kept(name: str) -> Any:
+    """A dependency that gives what the app keeps under a name, from its beginning to its end (`api.app`)."""
 
+    def found(request: Request) -> Any:
+        return getattr(request.app.state, name)
 
-def _settings(request: Request) -> ApiSettings:
-    settings: ApiSettings = request.app.state.settings
-    return settings
-
-
-def _access(request: Request) -> Access:
-    access: Access = request.app.state.access
-    return access
-
-
-def _limits(request: Request) -> Limits:
-    limits: Limits = request.app.state.limits
-    return limits
+    return Depends(found)
 
 
 def needs(scope: Scope) -> Any:
@@ -43,7 +32,8 @@ def needs(scope: Scope) -> Any:
         caller: Caller = request.state.caller
         if scope not in caller.scopes:
             raise HTTPException(403, f"This needs the scope {scope}, which the role {caller.role} does not have.")
-        if scope in ORDERS and (seconds := await _limits(request).orders(caller.name)):
+        limits: Limits = request.app.state.limits
+        if scope in ORDERS and (seconds := await limits.orders(caller.name)):
             raise TooOftenError(seconds)
         return caller
 
@@ -51,10 +41,10 @@ def needs(scope: Scope) -> Any:
     return Depends(door)
 
 
-StoreDoor = Annotated[LiveStore, Depends(_store)]
-Settings = Annotated[ApiSettings, Depends(_settings)]
-AccessDoor = Annotated[Access, Depends(_access)]
-LimitsDoor = Annotated[Limits, Depends(_limits)]
+StoreDoor = Annotated[LiveStore, _kept("store")]
+Settings = Annotated[ApiSettings, _kept("settings")]
+AccessDoor = Annotated[Access, _kept("access")]
+LimitsDoor = Annotated[Limits, _kept("limits")]
 Reader = Annotated[Caller, needs(Scope.READ)]
 Recharger = Annotated[Caller, needs(Scope.RECHARGE)]
 Refunder = Annotated[Caller, needs(Scope.REFUND)]
