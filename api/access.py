@@ -1,6 +1,7 @@
 """People, programs and what they attempted: signing in, who may come in, and the audit log."""
 
 import asyncio
+from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -58,6 +59,7 @@ async def sign_in(
             raise TooOftenError(seconds)
         raise HTTPException(HTTPStatus.UNAUTHORIZED, "Login or password are wrong.", {"WWW-Authenticate": "Bearer"})
     now = settings.wall()
+    await _forget_sessions(access, lambda token: 0 < token.expires_at <= now)
     expires = now + int(settings.session_hours * HOUR_MS)
     token, text = made_token(
         "session", now, person.login, person.role, person.reach, expires_at=expires, person=person.login
@@ -187,6 +189,10 @@ async def list_audit(
 def _reach_of(role: Role, reach: Reach) -> Reach:
     if role == Role.TENANT and (reach.everything or reach.sites or not reach.accounts):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "A tenant reaches accounts by name, and nothing else.")
+    if role == Role.ADMIN and not reach.everything:
+        raise HTTPException(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "An admin gives any reach to anybody, so it has everything."
+        )
     if reach.everything == bool(reach.sites or reach.accounts):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Name sites or accounts, or say everything; not both.")
     return reach
@@ -212,8 +218,13 @@ def _token_read(token: Token, used: int) -> TokenRead:
 
 
 async def _end_sessions(access: Access, login: str, but: str = "") -> None:
+    await _forget_sessions(access, lambda token: token.person == login and token.id != but)
+
+
+async def _forget_sessions(access: Access, ends: Callable[[Token], bool]) -> None:
+    """Let some sessions be known no more. Tokens of programs stay listed when they have expired."""
     for token, _ in await access.tokens():
-        if token.person == login and token.id != but:
+        if token.person and ends(token):
             await access.drop_token(token.id)
 
 

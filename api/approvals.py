@@ -1,7 +1,8 @@
 """Two persons for large refunds: who asks for one cannot approve it.
 
 A refund beyond the limit is kept beside the log, and enters it when a second person approves: only then does the machine see it, with
-both names as its operator. Approving appends first and forgets then: killed between the two, it is approved again, and counts once by its id.
+both names as its operator. Approving appends first and forgets then: killed between the two, whoever speaks next hears
+what became of it.
 """
 
 from http import HTTPStatus
@@ -32,25 +33,30 @@ async def asked(
     store: LiveStore, access: Access, caller: Caller, account: str, order: MoneyOrder, now: int
 ) -> Response:
     """Let a refund wait for a second person: 202, and where it waits. The same order again waits once, and has its answer once there is one."""
-    if outcome := await store.outcome(account, order_id(order.id)):
-        return _answered(outcome, account, order)
     approval = Approval(
         id=order.id, account=account, amount_micros=order.amount_micros, currency=order.currency, channel=order.channel,
         note=order.note, asked_by=caller.name, asked_at=now,
     )  # fmt: skip
+    if outcome := await store.outcome(account, order_id(order.id)):
+        return _answered(outcome, approval)
     kept = await access.ask_approval(order_id(order.id), approval)
     if _content(kept) != _content(approval):
         raise RefusedError(Refusal.EXISTS_WITH_DIFFERENT_CONTENT, "this id waits for an approval with other content")
     return reply(None, order.id, f"/approvals/{order.id}")
 
 
-def _answered(outcome: Outcome, account: str, order: MoneyOrder) -> Response:
-    same = (outcome.account, outcome.kind, abs(outcome.amount_micros))
-    if same != (account, RefundOrdered.KIND, order.amount_micros):
+def _answered(outcome: Outcome, approval: Approval) -> Response:
+    """What became of a refund that the machine has decided already. Raises RefusedError."""
+    if (outcome.account, outcome.kind, abs(outcome.amount_micros)) != (
+        approval.account,
+        RefundOrdered.KIND,
+        approval.amount_micros,
+    ):
         raise RefusedError(Refusal.EXISTS_WITH_DIFFERENT_CONTENT, "this id was used for another order")
     if outcome.refusal:
         raise RefusedError.of(outcome)
-    return reply(money_outcome(outcome, order.currency), order.id, f"/accounts/{account}/orders/{order.id}")
+    said = money_outcome(outcome, approval.currency)
+    return reply(said, approval.id, f"/accounts/{approval.account}/orders/{approval.id}")
 
 
 def _content(approval: Approval) -> tuple[str, int, str, str, str]:
@@ -79,6 +85,9 @@ async def decide_approval(
     waiting = await _waiting(access, store, caller, order)
     if waiting.asked_by == caller.name:
         raise HTTPException(HTTPStatus.FORBIDDEN, "Who asks for a refund cannot approve it: a second person must.")
+    if outcome := await store.outcome(waiting.account, order_id(order)):
+        await access.drop_approval(order_id(order))
+        return _answered(outcome, waiting)
     if word.decision == "reject":
         await access.drop_approval(order_id(order))
         return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -88,7 +97,7 @@ async def decide_approval(
     )  # fmt: skip
     try:
         outcome = await decided(store, shard_of(waiting.account, store.shards), fact, settings.wait_seconds)
-    except RefusedError:
+    except RefusedError:  # After another error it goes on waiting: it may have been ordered or not.
         await access.drop_approval(order_id(order))
         raise
     await access.drop_approval(order_id(order))

@@ -5,13 +5,14 @@ changed, missing or inserted event shows; `audit_head:{access}` is the last dige
 if the head is still the one that the digest was made from.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from connectors.redis.errors import MovedOn, StoreError
+from connectors.redis.errors import StoreError
 from connectors.redis.keys import APPROVALS, AUDIT, AUDIT_HEAD, PEOPLE, TOKEN_USES, TOKENS
 from connectors.redis.live import LiveStore
 from domain.access import Approval, AuditEvent, Person, Token
@@ -21,12 +22,13 @@ CHAIN_BEGIN = bytes(32)
 _ATTEMPTS = 100
 """Of several API processes each may be ahead of us: so often at most."""
 
-# KEYS[1] the stream, KEYS[2] its head; ARGV the head expected, the head after, the event.
+# KEYS[1] the stream, KEYS[2] its head; ARGV the head expected, the head after, the event. Returns whether it is written, and the head: that of whoever came first if not.
 _APPEND = """\
-if (redis.call('GET', KEYS[2]) or '') ~= ARGV[1] then return redis.error_reply('MOVED_ON another event came first') end
-local id = redis.call('XADD', KEYS[1], '*', 'v', '1', 'b', ARGV[3], 'c', ARGV[2])
+local head = redis.call('GET', KEYS[2]) or ''
+if head ~= ARGV[1] then return {0, head} end
+redis.call('XADD', KEYS[1], '*', 'v', '1', 'b', ARGV[3], 'c', ARGV[2])
 redis.call('SET', KEYS[2], ARGV[2])
-return id
+return {1, ARGV[2]}
 """
 
 
@@ -41,6 +43,7 @@ class Access:
     def __init__(self, store: LiveStore) -> None:
         self._store = store
         self._head = b""
+        self._recording = asyncio.Lock()
 
     async def person(self, login: str) -> Person | None:
         """A person, or None."""
@@ -107,15 +110,12 @@ class Access:
     async def record(self, event: AuditEvent) -> None:
         """Append an event to the audit log. When this returns it is on disk."""
         packed = msgspec.msgpack.encode(event)
-        for _ in range(_ATTEMPTS):
-            after = chained(self._head, packed)
-            try:
-                await self._call("EVAL", _APPEND, 2, AUDIT, AUDIT_HEAD, self._head, after, packed)
-            except MovedOn:
-                self._head = await self._call("GET", AUDIT_HEAD) or b""
-            else:
-                self._head = after
-                return
+        async with self._recording:  # Of this process one at a time: else all but one would be refused, and try again.
+            for _ in range(_ATTEMPTS):
+                after = chained(self._head, packed)
+                written, self._head = await self._call("EVAL", _APPEND, 2, AUDIT, AUDIT_HEAD, self._head, after, packed)
+                if written:
+                    return
         raise StoreError("the audit log cannot be written: others are always first")
 
     async def events(self, before: EntryId | None, count: int) -> list[tuple[EntryId, AuditEvent, bytes]]:

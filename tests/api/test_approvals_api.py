@@ -6,6 +6,7 @@ from test_access_api import bearer, made
 
 from api.app import create_app
 from api.settings import ApiSettings
+from connectors.redis.keys import APPROVALS
 from domain.units import money_micros
 
 
@@ -121,3 +122,25 @@ def test_approvals_keep_to_their_reach(strict):
         return seen, word.status_code
 
     assert together(strict, live) == ([], 404)
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_a_refund_that_was_paid_is_answered_as_paid(strict, site, decision):
+    """An API that was killed after it ordered a refund, and before it forgot what waited: another person's word changes nothing, and hears so."""
+
+    async def live(client):
+        await paid(client)
+        refund = money("50.00")
+        asked = await client.post("/accounts/A-101/refunds", json=refund)
+        waiting = site._at(0).hgetall(APPROVALS)
+        first, second = [bearer(await made(client, "finance")) for _ in range(2)]
+        approved = await client.post(asked.headers["location"], json={"decision": "approve"}, headers=first)
+        site._at(0).hset(APPROVALS, mapping=waiting)
+        again = await client.post(asked.headers["location"], json={"decision": decision}, headers=second)
+        gone = await client.get(asked.headers["location"])
+        return approved.json(), again.status_code, again.json(), gone.status_code
+
+    approved, status, again, gone = together(strict, live)
+
+    assert (status, again, gone) == (201, approved, 404)
+    assert approved["balance"] == "50.00"
