@@ -97,10 +97,7 @@ METER = np.dtype(
             ("reason", "u1"),  # words.Reason: … and why
             ("seen", "u1"),  # words.Supply as last read
             ("held", "u1"),  # 1 while a quarantine case is open
-            (
-                "vacant_usage",
-                "<u4",
-            ),  # Wh or litres while nobody had the account, modulo 2³²: only differences mean anything
+            ("vacant_usage", "<u4"),  # Wh or litres while nobody had the account, modulo 2³²: differences count
         ],
     )
 )
