@@ -83,7 +83,7 @@ def _rows(one: ShardState, numbers: "np.ndarray[tuple[int], np.dtype[np.int64]]"
 def enter(store: Store, stored: StoredShard) -> None:
     """Put a shard's state into a store that has none, as one commit."""
     rows = {
-        page: RowChanges(np.arange(len(stored.rows[name])), part_of(stored.rows[name], part))
+        page: RowChanges(np.array([[0, len(stored.rows[name])]]), part_of(stored.rows[name], part))
         for page, (name, part) in PAGES.items()
     }
     changes = Changes(stored.header, rows, {name: dict(each) for name, each in stored.records.items()})

@@ -607,9 +607,9 @@ RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowChanges:
-    """Rows of one page to write: `index` ascending row numbers, `rows` their new contents in that page."""
+    """Rows of one page to write: `runs` (n, 2), the first row and past the last of each run, ascending; `rows` their new contents, one after another."""
 
-    index: NDArray[np.intp]
+    runs: NDArray[np.int64]
     rows: Rows
 
 

@@ -50,7 +50,7 @@ from domain.state import (
     part_of,
 )
 from domain.units import HOUR_MS
-from flows.readings.changes import CHANGED, HOT, Scratch, joined, scratch, words_of
+from flows.readings.changes import CHANGED, HOT, Scratch, rows_in, runs_of, scratch, words_of
 from flows.readings.metering import enter_slot, slots_for
 from flows.readings.output import ROWS_AT_FIRST, Output, output_of
 from tariffs.loader import load_tariff
@@ -139,7 +139,7 @@ class Hot:
 
     def __init__(self, dtype: np.dtype[np.void], rows: Rows | None = None) -> None:
         self.count = 0 if rows is None else len(rows)
-        self._rows = np.zeros(max(16, self.count), dtype)
+        self._rows = np.zeros(max(16, -(-self.count // 8) * 8), dtype)
         self._dirty = np.zeros(len(self._rows), np.uint8)
         if rows is not None:
             _as_bytes(self._rows)[: self.count] = _as_bytes(rows)
@@ -163,20 +163,19 @@ class Hot:
 
     def take_changes(self, name: str) -> dict[str, RowChanges]:
         """By page, numbers and copies of the rows of this kind that changed since the last call, with the few between near ones."""
-        index = np.flatnonzero(self.dirty)
-        pages = {page: part for page, (of, part) in PAGES.items() if of == name}
-        changes = {page: self._copied(index, part) for page, part in pages.items()}
+        changes = {page: self._copied(part) for page, (of, part) in PAGES.items() if of == name}
         self.dirty[:] = 0
         return changes
 
-    def _copied(self, index: NDArray[np.intp], part: slice) -> RowChanges:
+    def _copied(self, part: slice) -> RowChanges:
         # The rest of a row is as it was where only its first bytes have changed.
-        least = CHANGED if part.start else HOT
-        index = joined(index, self.dirty, least, 1 + BRIDGE_BYTES // (part.stop - part.start))
+        wanted = CHANGED if part.start else CHANGED | HOT
+        runs = runs_of(self._dirty, wanted, 1 + BRIDGE_BYTES // (part.stop - part.start))
         packed = part_of(self.rows, part)
-        # Neighbours are copied in one piece: picking rows by number takes several times as long.
-        whole = len(index) > 0 and index[-1] - index[0] == len(index) - 1
-        return RowChanges(index, packed[index[0] : index[-1] + 1].copy() if whole else packed[index])
+        if len(runs) == 0:
+            return RowChanges(runs, packed[:0])
+        # One run is copied in one piece: picking rows by number takes several times as long.
+        return RowChanges(runs, packed[slice(*runs[0])].copy() if len(runs) == 1 else packed[rows_in(runs)])
 
 
 @dataclass(slots=True, eq=False)

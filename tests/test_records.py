@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.records import Packed, keys_by_row
 from domain.state import TariffRecord
-from flows.readings.changes import CHANGED, HOT, joined
+from flows.readings.changes import CHANGED, HOT, rows_in, runs_of
 
 RECORDS = {f"tariff-{row}": TariffRecord(row=row, tariff=f"tariff-{row}", document="…") for row in (2, 0, 1)}
 
@@ -47,13 +47,16 @@ def test_keys_follow_their_rows(records):
     assert keys_by_row(records) == ["tariff-0", "tariff-1", "tariff-2"]
 
 
-@given(st.lists(st.sampled_from([0, 0, CHANGED, HOT]), max_size=60), st.sampled_from([CHANGED, HOT]), st.integers(1, 6))
-def test_marked_rows_are_joined_where_they_are_near(marks, least, gap_max):
+@given(
+    st.lists(st.sampled_from([*[0] * 12, CHANGED, HOT, CHANGED | HOT]), max_size=25).map(lambda marks: marks * 8),
+    st.sampled_from([CHANGED, CHANGED | HOT]),
+    st.integers(1, 6),
+)
+def test_marked_rows_are_joined_where_they_are_near(marks, wanted, gap_max):
     """Every changed row is written, and between two of them all rows or none: all where they are near."""
-    dirty = np.array(marks, np.uint8)
+    runs = runs_of(np.array(marks, np.uint8), wanted, gap_max)
 
-    found = joined(np.flatnonzero(dirty), dirty, least, gap_max).tolist()
-
-    numbers = [row for row, mark in enumerate(marks) if 0 < mark <= least]
+    numbers = [row for row, mark in enumerate(marks) if mark & wanted]
     between = {row for before, after in pairwise(numbers) if after - before <= gap_max for row in range(before, after)}
-    assert found == sorted({*numbers, *between})
+    assert rows_in(runs).tolist() == sorted({*numbers, *between})
+    assert all(after[0] - before[1] >= gap_max for before, after in pairwise(runs.tolist()))

@@ -77,8 +77,8 @@ def commit_of(
 def _write_state(commit: Commit, changes: Changes) -> None:
     commit.write("SET", key("header", commit.shard), pack(changes.header))
     for name, rows in changes.rows.items():
-        commit.rows += len(rows.index)
-        for offset, packed in runs(rows):
+        commit.rows += len(rows.rows)
+        for offset, packed in writes_of(rows):
             commit.write("SETRANGE", key(name, commit.shard), offset, packed)
     for name, records in changes.records.items():
         _write_records(commit, key(name, commit.shard), records)
@@ -104,16 +104,15 @@ def _parts(arguments: Sequence[Argument]) -> Iterator[Sequence[Argument]]:
         yield arguments[start : start + 2 * _FIELDS_AT_ONCE]
 
 
-def runs(changes: RowChanges) -> Iterator[tuple[int, memoryview]]:
-    """Neighbouring rows as one piece each: (byte offset, packed rows), which shares the memory of the rows."""
-    index, rows = changes.index, changes.rows
-    if len(index) == 0:
+def writes_of(changes: RowChanges) -> Iterator[tuple[int, memoryview]]:
+    """Each run of rows as one piece: (byte offset, packed rows), which shares the memory of the rows."""
+    if len(changes.rows) == 0:
         return
-    breaks = np.flatnonzero(np.diff(index) != 1) + 1
-    starts = np.concatenate([[0], breaks, [len(index)]])
-    packed, size = np.ascontiguousarray(rows).view(np.uint8).reshape(-1).data, rows.dtype.itemsize
-    for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
-        yield int(index[start]) * size, packed[start * size : end * size]
+    size, begun = changes.rows.dtype.itemsize, 0
+    packed = np.ascontiguousarray(changes.rows).view(np.uint8).reshape(-1).data
+    for first, end in (size * changes.runs).tolist():
+        yield first, packed[begun : begun + end - first]
+        begun += end - first
 
 
 def _write_effects(commit: Commit, effects: Effects, accounts: dict[str, AccountRecord]) -> None:

@@ -10,7 +10,8 @@ from flows.readings.compiled import Ints, allocating, compiled
 from tariffs.model import REGISTERS
 
 CHANGED, HOT = 1, 2
-"""Marks of a row: anything in it has changed, or only its first `domain.state.HOT_BYTES`."""
+"""Marks of a row, bits: anything in it has changed, or only its first `domain.state.HOT_BYTES`."""
+EACH_OF_EIGHT = np.uint64(0x0101010101010101)
 
 METER_REST = HOT_BYTES["meters"] // 8
 ACCOUNT_REST = HOT_BYTES["accounts"] // 8
@@ -54,21 +55,33 @@ def mark(words: Ints, row: int, first: int, kept: Ints, dirty: Ints) -> None:
 
 
 @allocating
-def joined(index: Ints, dirty: Ints, least: int, gap_max: int) -> Ints:
-    """Ascending numbers of the rows to write for a page, of the marked ones in `index`: those whose mark is 1, or also HOT where `least` is HOT.
+def runs_of(marks: Ints, wanted: int, gap_max: int) -> Ints:
+    """Runs of rows (n, 2), the first and past the last of each, ascending: of rows with a mark in `wanted`, the bits of CHANGED and HOT.
 
-    With them are all rows between two that are at most `gap_max` apart.
+    Rows between two that are at most `gap_max` apart are in the run. `marks`: uint8, a multiple of 8 of them, of which most are
+    passed over eight at a time.
     """
-    found = np.empty(index[-1] - index[0] + 1 if len(index) else 0, np.int64)
-    count, last = 0, -1
-    for row in index:
-        if dirty[row] > least:
+    eights = marks.view(np.uint64)
+    eight_wanted = np.uint64(wanted) * EACH_OF_EIGHT
+    runs, count, last = np.empty((len(marks) // (gap_max + 1) + 1, 2), np.int64), 0, 0
+    for eight in range(len(eights)):
+        if eights[eight] & eight_wanted == 0:
             continue
-        if last >= 0 and row - last <= gap_max:
-            for between in range(last + 1, row):
-                found[count] = between
+        for row in range(8 * eight, 8 * eight + 8):
+            if marks[row] & wanted == 0:
+                continue
+            if count == 0 or row - last > gap_max:
+                runs[count, 0] = row
                 count += 1
-        found[count] = row
-        count += 1
-        last = row
-    return found[:count].copy()
+            runs[count - 1, 1] = row + 1
+            last = row
+    return runs[:count].copy()
+
+
+def rows_in(runs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers of all rows that are in runs (n, 2), ascending."""
+    if len(runs) == 1:
+        return np.arange(runs[0, 0], runs[0, 1])
+    sizes = runs[:, 1] - runs[:, 0]
+    skipped = runs[:, 0] - (np.cumsum(sizes) - sizes)
+    return np.arange(sizes.sum()) + np.repeat(skipped, sizes)

@@ -106,7 +106,7 @@ def test_the_same_policy_again_changes_nothing():
     again = sets(home, at("09:00"))
 
     assert (refusal(again), kinds(again), commands(again)) == ("", [], [])
-    assert len(home.state.take_changes().rows["accounts"].index) == 0
+    assert len(home.state.take_changes().rows["accounts"].rows) == 0
 
 
 def test_own_amounts_end_following():

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from log_samples import START, days, everything, options, order_text, settings
 
-from connectors.redis.commit import Commit, commit_of, runs
+from connectors.redis.commit import Commit, commit_of, writes_of
 from connectors.redis.errors import MovedOn, StoreRefused
 from connectors.redis.keys import ALARM_CHANNEL, STREAMS, key
 from connectors.redis.server import EmbeddedServer
@@ -22,7 +22,8 @@ from connectors.redis.store import Store
 from domain.effects import Alarm, Effects, Outcome
 from domain.facts import AccountOpened, AlarmTerms, Ticked
 from domain.ids import LOG_START, shard_of
-from domain.state import ACCOUNT, METER, PAGES, RECORDS, Changes, KeptOutcome, RowChanges, ShardHeader
+from domain.state import ACCOUNT, PAGES, RECORDS, Changes, KeptOutcome, RowChanges, ShardHeader
+from flows.readings.changes import runs_of
 from flows.settle import Batch, fold_batch, settle_once
 from flows.state import ShardState
 
@@ -179,31 +180,21 @@ def writes(commit):
         at += 3 + commit.arguments[at + 2]
 
 
-@pytest.mark.parametrize(
-    ("index", "expected"),
-    [([], []), ([0], [(0, 1)]), ([0, 1, 2], [(0, 3)]), ([1, 2, 5, 7, 8], [(1, 2), (5, 1), (7, 2)])],
-)
-def test_neighbouring_rows_are_one_write(index, expected):
-    """Rows next to each other are written together, others apart."""
-    changes = RowChanges(np.array(index, np.intp), np.zeros(len(index), METER))
-
-    found = [(offset // METER.itemsize, len(packed) // METER.itemsize) for offset, packed in runs(changes)]
-
-    assert found == expected
-
-
 @given(st.sets(st.integers(0, 40)))
 def test_runs_write_each_row_to_its_place(numbers):
-    """Whatever rows have changed, the runs put exactly these where they belong."""
-    index = np.array(sorted(numbers), np.intp)
-    rows = np.zeros(len(index), ACCOUNT)
-    rows["balance"] = index + 1
+    """Whatever rows have changed, the writes put exactly these where they belong, one for each run."""
+    changed = np.zeros(48, np.uint8)
+    changed[sorted(numbers)] = 1
+    rows = np.zeros(len(numbers), ACCOUNT)
+    rows["balance"] = np.array(sorted(numbers)) + 1
     page = bytearray(41 * ACCOUNT.itemsize)
 
-    for offset, packed in runs(RowChanges(index, rows)):
+    writes = list(writes_of(RowChanges(runs_of(changed, 1, 1), rows)))
+    for offset, packed in writes:
         page[offset : offset + len(packed)] = packed
 
     assert np.frombuffer(page, ACCOUNT)["balance"].tolist() == [n + 1 if n in numbers else 0 for n in range(41)]
+    assert len(writes) == len({number for number in numbers if number - 1 not in numbers})
 
 
 def test_an_alarm_is_published_and_kept(store, client):

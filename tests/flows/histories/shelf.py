@@ -37,8 +37,9 @@ class Shelf:
         for name, kept in self.pages.items():
             written = changes.rows[name]
             size = written.rows.dtype.itemsize
-            kept.extend(bytes(max(0, (int(written.index.max(initial=-1)) + 1) * size - len(kept))))
-            for index, row in zip(written.index.tolist(), written.rows, strict=True):
+            kept.extend(bytes(max(0, int(written.runs.max(initial=0)) * size - len(kept))))
+            numbers = [number for first, end in written.runs.tolist() for number in range(first, end)]
+            for index, row in zip(numbers, written.rows, strict=True):
                 kept[index * size : (index + 1) * size] = row.tobytes()
         for name, records in changes.records.items():
             for key, record in records.items():
