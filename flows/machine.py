@@ -95,7 +95,7 @@ from flows.readings.output import (
     enlarged,
     taken,
 )
-from flows.readings.pricing import prices_of, segment_at
+from flows.readings.pricing import days_at, prices_of
 from flows.readings.windows import LATENESS_MS, close_overdue
 from flows.state import ShardState
 from flows.supply import commands, load
@@ -298,7 +298,7 @@ def tick(state: ShardState, fact: Ticked, effects: Effects) -> None:
         effects.usage = usage.view(USAGE) if len(usage) else None
         append_postings(state, postings.view(POSTING), effects)
     repeats = repeats_due(state.accounts.rows, state.account_terms.rows, state.accounts.dirty, now)
-    for event in repeats.view(EVENT):
+    for event in repeats.view(EVENT) if len(repeats) else ():
         record = state.account_record(int(event.row))
         effects.alarms.append(repeat_alarm(record, int(event.before), int(event.balance), now, int(event.after)))
     charge_due(state, now, effects)
@@ -315,9 +315,7 @@ def _local_days(state: ShardState, at: int) -> NDArray[np.int32]:
     """The local day number of each plan's zone at `at`, ms UTC."""
     if at <= 0:
         return np.full(len(state.plans), -1, np.int32)
-    prices = prices_of(state.covering(min(state.oldest_ms or at, at), at))
-    days = [prices.segments[segment_at(plan, at, prices)].day for plan in range(len(state.plans))]
-    return np.array(days, np.int32)
+    return days_at(at, tuple(prices_of(state.covering(min(state.oldest_ms or at, at), at))))
 
 
 def _local_minutes(state: ShardState, now: int) -> NDArray[np.int32]:
@@ -356,5 +354,6 @@ def warm_up() -> None:
         np.empty(0, np.int32),
         0,
     )
+    _local_days(state, 1)
     compile_decided()
     state.take_changes()

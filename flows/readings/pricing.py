@@ -6,11 +6,13 @@ it, and not kept. Where the whole use of a period chooses the prices, a counter 
 case, and a charge is the difference of two totals: the correction is booked with the reading that crosses.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from domain.state import Rows
 from domain.units import HOUR_MS, MONEY_MAX_MICROS, PICOS_PER_MICRO
-from flows.readings.compiled import Ints, Row, compiled
+from flows.readings.compiled import Ints, Row, allocating, compiled
 from flows.readings.settling import cost_of
 from tariffs.timeline import Timeline
 
@@ -53,6 +55,16 @@ def segment_at(plan: int, time: int, prices: Prices) -> int:
     while prices.segments[index + 1].start <= time:
         index += 1
     return index
+
+
+@allocating
+def days_at(time: int, timeline: tuple[Any, ...]) -> Ints:
+    """The local day number of each plan's zone at `time` (ms UTC), int32 (plans,). Takes `Prices` as a plain tuple."""
+    prices = Prices(*timeline)
+    days = np.empty(len(prices.track), np.int32)
+    for plan in range(len(days)):
+        days[plan] = prices.segments[segment_at(plan, time, prices)].day
+    return days
 
 
 @compiled
