@@ -20,6 +20,7 @@ COMMANDS = {
     "count": "commands.count",
     "archive": "commands.archive",
     "serve": "commands.serve",
+    "openapi": "commands.openapi",
     "simulate": "commands.simulate",
     "import": "commands.import_",
     "accounts": "commands.accounts",

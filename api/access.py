@@ -172,7 +172,9 @@ async def list_audit(
     caller: Auditor,  # noqa: ARG001 - as above
     access: AccessDoor,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    cursor: Annotated[str, Query(pattern=r"^\d{1,16}-\d{1,9}$", description="`next` of the page before.")] = "",
+    cursor: Annotated[
+        str | None, Query(pattern=r"^\d{1,16}-\d{1,9}$", description="`next` of the page before.")
+    ] = None,
 ) -> AuditPage:
     """What was attempted and what was denied, newest first."""
     found = await access.events(entry_id(cursor) if cursor else None, limit)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from api.models import Money, Time, Write
+from api.models import Money, Time, Write, shown
 from api.security import check_password
 from domain.access import Role, Scope
 from domain.ids import account_id
@@ -20,12 +20,24 @@ RoleWord = Annotated[Role, Field(strict=False)]
 class SignIn(Write):
     """A person's login and password."""
 
+    model_config = shown({"login": "li.wei", "password": "four words in order"})
+
     login: Annotated[str, Field(max_length=64)]
     password: Annotated[str, Field(max_length=200)]
 
 
 class PersonWrite(Write):
     """A person who is to be known, and what is within reach: accounts of sites, accounts by name, or everything."""
+
+    model_config = shown(
+        {
+            "login": "li.wei",
+            "name": "Li Wei",
+            "password": "four words in order",
+            "role": "operator",
+            "sites": ["Garden"],
+        }
+    )
 
     login: Login
     name: Name
@@ -39,6 +51,8 @@ class PersonWrite(Write):
 class PersonChange(Write):
     """What is to be otherwise about a person; what is left out stays."""
 
+    model_config = shown({"disabled": True})
+
     name: Name | None = None
     password: Password | None = None
     role: RoleWord | None = None
@@ -51,12 +65,16 @@ class PersonChange(Write):
 class PasswordChange(Write):
     """One's own password."""
 
+    model_config = shown({"old": "four words in order", "new": "four others, also in order"})
+
     old: Annotated[str, Field(max_length=200)]
     new: Password
 
 
 class TokenWrite(Write):
     """A token for a program, and what is within its reach, as of a person. `days`: until it expires; 0: never."""
+
+    model_config = shown({"name": "shop", "role": "operator", "sites": ["Garden"], "days": 365})
 
     name: Name
     role: RoleWord
@@ -68,6 +86,8 @@ class TokenWrite(Write):
 
 class ApprovalOrder(Write):
     """A second person's word on a refund that waits."""
+
+    model_config = shown({"decision": "approve", "note": "seen the contract"})
 
     decision: Literal["approve", "reject"]
     note: Annotated[str, Field(max_length=500)] = ""

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 
 from api.approvals import asked
 from api.dependencies import AccessDoor, Reader, Recharger, Refunder, Settings, StoreDoor
+from api.direct import Direct
 from api.models import (
     AccountPage,
     AccountPath,
@@ -20,14 +21,14 @@ from api.models import (
 )
 from api.orders import UNDECIDED, decided, money_outcome, reply
 from api.outlooks import outlook_read
-from api.reach import account_of, check_account
+from api.reach import account_and_meters_of, account_of, check_account
 from api.settings import ApiSettings
 from api.views import account_read, account_summary, posting_read
 from connectors.redis.live import AccountView, LiveStore
 from domain.facts import RechargeOrdered, RefundOrdered
 from domain.ids import order_id, shard_of
 
-router = APIRouter(prefix="/accounts", tags=["accounts"])
+router = APIRouter(prefix="/accounts", tags=["accounts"], route_class=Direct)
 
 Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str, Query(pattern=r"^\d{1,4}-\d{1,9}$", description="`next` of the page before.")]
@@ -49,8 +50,7 @@ async def list_accounts(caller: Reader, store: StoreDoor, limit: Limit = 100, cu
 @router.get("/{account}")
 async def get_account(account: AccountPath, caller: Reader, store: StoreDoor) -> AccountRead:
     """Balance, level, meters, and the open day."""
-    view = await account_of(store, caller, account)
-    return account_read(view, await store.meters_of(view))
+    return account_read(*await account_and_meters_of(store, caller, account))
 
 
 @router.get("/{account}/outlook")

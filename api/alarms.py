@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from api.dependencies import Reader, StoreDoor
+from api.direct import Direct
 from connectors.redis.formats import alarm_message
 
-router = APIRouter(prefix="/alarms", tags=["alarms"])
+router = APIRouter(prefix="/alarms", tags=["alarms"], route_class=Direct)
 
 _LOOKED_AT = 5_000
 """Newest events among which those of a reach are looked for."""

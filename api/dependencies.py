@@ -19,7 +19,7 @@ ORDERS = frozenset({Scope.RECHARGE, Scope.REFUND, Scope.CONTROL, Scope.DECIDE})
 def _kept(name: str) -> Any:
     """A dependency that gives what the app keeps under a name, from its beginning to its end (`api.app`)."""
 
-    def found(request: Request) -> Any:
+    async def found(request: Request) -> Any:
         return getattr(request.app.state, name)
 
     return Depends(found)

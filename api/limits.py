@@ -1,11 +1,14 @@
-"""How often: requests and orders of a caller, and denials of an address. Counted in this process, in windows that move."""
+"""How often: requests and orders of a caller, and denials of an address. Counted in this process, in windows that move.
+
+Of a window, what was counted in the one before weighs as much as of it is still within reach: two numbers a caller, however often it comes.
+"""
 
 import math
 import time
 
 from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
 
 from api.settings import ApiSettings
 
@@ -14,7 +17,7 @@ class Limits:
     """Each method counts one, and returns how many seconds to wait where that was too many; 0: go on. Made for one event loop."""
 
     def __init__(self, settings: ApiSettings) -> None:
-        self._window = MovingWindowRateLimiter(MemoryStorage())
+        self._window = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._requests, self._orders = parse(settings.requests), parse(settings.orders)
         self._denials, self._logins = parse(settings.denials), parse(settings.logins)
 
@@ -35,7 +38,7 @@ class Limits:
         return await self._hit(self._logins, "logins", login)
 
     async def _hit(self, item: RateLimitItem, what: str, who: str) -> int:
-        if await self._window.hit(item, what, who):
+        if self._window.hit(item, what, who):
             return 0
-        reset, _ = await self._window.get_window_stats(item, what, who)
+        reset, _ = self._window.get_window_stats(item, what, who)
         return max(1, math.ceil(reset - time.time()))

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from starlette.exceptions import HTTPException
 
 from api.dependencies import Reader, Settings, StoreDoor, Switcher
+from api.direct import Direct
 from api.models import ControlOrder, ControlOutcome, MeterPath, MeterRead, OrderPath
 from api.orders import UNDECIDED, control_outcome, decided, reply
 from api.problems import RefusedError
@@ -15,7 +16,7 @@ from domain.facts import ControlOrdered
 from domain.ids import order_id
 from domain.words import Refusal
 
-router = APIRouter(prefix="/meters", tags=["meters"])
+router = APIRouter(prefix="/meters", tags=["meters"], route_class=Direct)
 
 
 @router.get("/{meter}")

@@ -82,8 +82,15 @@ class Write(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def shown(*examples: dict[str, Any]) -> ConfigDict:
+    """The examples of a model in the OpenAPI file."""
+    return ConfigDict(json_schema_extra={"examples": list(examples)})
+
+
 class MoneyOrder(Write):
     """A recharge, or a refund."""
+
+    model_config = shown({"id": "01K5QYV3J8Z6M2T4W9X1C7B0ND", "amount": "50.00", "currency": "CNY", "channel": "cash"})
 
     id: OrderId
     amount: Amount
@@ -100,6 +107,16 @@ class MoneyOrder(Write):
 class DecisionOrder(Write):
     """A person's word on the readings of a meter that wait under a reason. `register` and `usage` belong to rebaseline."""
 
+    model_config = shown(
+        {
+            "id": "01K5QYV3J8Z6M2T4W9X1C7B0ND",
+            "reason": "jump",
+            "decision": "accept",
+            "operator": "li",
+            "note": "went there",
+        }
+    )
+
     id: OrderId
     reason: Annotated[str, Field(min_length=1, max_length=64)]
     decision: Literal["accept", "rebaseline", "discard"]
@@ -111,6 +128,17 @@ class DecisionOrder(Write):
 
 class CorrectionOrder(Write):
     """Usage that was charged wrongly in a time: so much on top, or given back where it is negative."""
+
+    model_config = shown(
+        {
+            "id": "01K5QYV3J8Z6M2T4W9X1C7B0ND",
+            "from": "2026-01-01T08:00:00+08:00",
+            "until": "2026-01-01T09:00:00+08:00",
+            "usage": "-4.000",
+            "operator": "li",
+            "note": "misread",
+        }
+    )
 
     id: OrderId
     from_: Annotated[Instant, Field(alias="from")]
@@ -124,6 +152,10 @@ class CorrectionOrder(Write):
 class PurchasesOrder(Write):
     """A person knows why a meter's purchase counter shows this."""
 
+    model_config = shown(
+        {"id": "01K5QYV3J8Z6M2T4W9X1C7B0ND", "count": 7, "operator": "li", "note": "the old tenant's card"}
+    )
+
     id: OrderId
     count: Annotated[int, Field(ge=0, le=65_535)]
     operator: Annotated[str, Field(min_length=1, max_length=64)]
@@ -132,6 +164,10 @@ class PurchasesOrder(Write):
 
 class ControlOrder(Write):
     """Force a meter's supply on or off, until a time or for some minutes, or give it back to automatic."""
+
+    model_config = shown(
+        {"id": "01K5QYV3J8Z6M2T4W9X1C7B0ND", "wanted": "off", "minutes": 60, "operator": "li", "note": "repair"}
+    )
 
     id: OrderId
     wanted: Literal["on", "off", "automatic"]

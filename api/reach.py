@@ -4,18 +4,23 @@ What is out of reach is answered as if it were not there: nobody learns of other
 """
 
 from api.problems import RefusedError
-from connectors.redis.live import AccountView, LiveStore
+from connectors.redis.live import AccountAndMeters, AccountView, LiveStore
 from domain.access import Caller
 from domain.state import MeterRecord
 from domain.words import Refusal
 
 
+async def account_and_meters_of(store: LiveStore, caller: Caller, account: str) -> AccountAndMeters:
+    """An account that the caller reaches, with its meters. Raises RefusedError."""
+    found = await store.account_and_meters(account)
+    if found is None or not caller.reach.has(found[0].record):
+        raise RefusedError(Refusal.UNKNOWN_ACCOUNT)
+    return found
+
+
 async def account_of(store: LiveStore, caller: Caller, account: str) -> AccountView:
     """An account that the caller reaches. Raises RefusedError."""
-    view = await store.account(account)
-    if view is None or not caller.reach.has(view.record):
-        raise RefusedError(Refusal.UNKNOWN_ACCOUNT)
-    return view
+    return (await account_and_meters_of(store, caller, account))[0]
 
 
 async def check_account(store: LiveStore, caller: Caller, account: str) -> None:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+REQUESTS_DEFAULT = "12000/minute"
+
 
 def wall_ms() -> int:
     """This machine's clock, ms UTC."""
@@ -30,7 +32,7 @@ class ApiSettings:
     body_bytes_max: int = 65_536
     docs: bool = False
     wall: Callable[[], int] = wall_ms
-    requests: str = "12000/minute"
+    requests: str = REQUESTS_DEFAULT
     orders: str = "6000/hour"
     denials: str = "30/minute"
     logins: str = "10/15 minutes"

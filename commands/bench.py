@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench import api as api_bench
 from bench import baseline as baseline_bench
 from bench import fold as fold_bench
 from bench import latency as latency_bench
@@ -17,6 +18,7 @@ from bench import price as price_bench
 from bench import replay as replay_bench
 from bench import scale as scale_bench
 from bench import settle as settle_bench
+from commands.endings import failed
 from commands.verify import progress_of
 
 app = typer.Typer(help="Measure a hot path. Figures and what limits them: docs/performance.md.", no_args_is_help=True)
@@ -143,6 +145,22 @@ def replay(
 
 
 @app.command()
+def api(
+    accounts: Annotated[int, typer.Option(min=1, help="Of one meter each.")] = 10_000,
+    shards: Annotated[int, typer.Option(min=1)] = 16,
+    rounds: Annotated[int, typer.Option(min=1, help="Of three seconds for each question; medians are reported.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Requests a second of one process of the API, asked by wrk, beside a bare FastAPI app."""
+    try:
+        with Console(stderr=True).status(f"opens {accounts:,} accounts first"):
+            result = api_bench.run(accounts, shards, rounds)
+    except api_bench.ToolMissingError as error:
+        raise failed(str(error)) from None
+    _say(result, as_json)
+
+
+@app.command()
 def baseline(
     meters: Meters = 10_000,
     sweeps: Sweeps = 24,
@@ -158,6 +176,10 @@ def _report(results: list[dict[str, Any]], as_json: bool) -> None:
     median = statistics.median_low(result["readings_per_s"] for result in results)
     result = next(result for result in results if result["readings_per_s"] == median)
     result["readings_per_s_of_runs"] = [each["readings_per_s"] for each in results]
+    _say(result, as_json)
+
+
+def _say(result: dict[str, Any], as_json: bool) -> None:
     if not as_json:
         table = Table("figure", "value")
         for name, value in result.items():

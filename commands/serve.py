@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from limits import parse
 
 from api.app import create_app
 from api.security import WeakSecretError, check_secret
-from api.settings import ApiSettings
+from api.settings import REQUESTS_DEFAULT, ApiSettings
 from commands.endings import failed, refused
 from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of, store_url
 from connectors.redis.errors import StoreError
@@ -34,6 +35,11 @@ ApproveOption = Annotated[
     ),
 ]
 
+RequestsOption = Annotated[
+    str,
+    typer.Option(help="How often one caller may ask, such as 500/second or 12000/minute; beyond it the answer is 429."),
+]
+
 
 def serve(
     data: DataOption = DATA_DEFAULT,
@@ -42,6 +48,7 @@ def serve(
     clock: ClockOption = "",
     docs: DocsOption = False,
     approve_over: ApproveOption = "",
+    requests: RequestsOption = REQUESTS_DEFAULT,
 ) -> None:
     """Serve the API. Callers send the token of METERLINE_API_TOKEN; it is no option, for options are seen by all users."""
     event_clock = clock_of(clock)
@@ -50,12 +57,17 @@ def serve(
     except WeakSecretError as error:
         raise refused(str(error)) from None
     limit = _limit(approve_over)
+    _check_rate(requests)
     url = store_url(Path(data))
     try:
         asyncio.run(_check_store(url))
     except StoreError as error:
         raise failed(str(error)) from None
-    app = create_app(ApiSettings(redis_url=url, token=token, clock=event_clock.now_ms, docs=docs, approve_over=limit))
+    app = create_app(
+        ApiSettings(
+            redis_url=url, token=token, clock=event_clock.now_ms, docs=docs, approve_over=limit, requests=requests
+        )
+    )
     try:
         uvicorn.run(
             app,
@@ -81,6 +93,14 @@ def _limit(text: str) -> int | None:
     if limit is not None and limit < 0:
         raise refused("--approve-over: expected 0 or more")
     return limit
+
+
+def _check_rate(text: str) -> None:
+    """End the command for what is no rate."""
+    try:
+        parse(text)
+    except ValueError:
+        raise refused(f"--requests: expected a rate such as 500/second or 12000/minute, not {text!r}") from None
 
 
 async def _check_store(url: str) -> None:

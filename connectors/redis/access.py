@@ -15,8 +15,9 @@ import msgspec
 from connectors.redis.errors import StoreError
 from connectors.redis.keys import APPROVALS, AUDIT, AUDIT_HEAD, PEOPLE, TOKEN_USES, TOKENS
 from connectors.redis.live import LiveStore
+from connectors.redis.together import Together
 from domain.access import Approval, AuditEvent, Person, Token
-from domain.ids import EntryId, entry_id, entry_text
+from domain.ids import LOG_START, EntryId, entry_id, entry_text
 
 CHAIN_BEGIN = bytes(32)
 _ATTEMPTS = 100
@@ -44,11 +45,15 @@ class Access:
         self._store = store
         self._head = b""
         self._recording = asyncio.Lock()
+        self._people, self._tokens = Together(self._read_people), Together(self._read_tokens)
 
     async def person(self, login: str) -> Person | None:
         """A person, or None."""
-        packed = await self._call("HGET", PEOPLE, login)
-        return msgspec.msgpack.decode(packed, type=Person) if packed else None
+        return await self._people.of(login)
+
+    async def _read_people(self, logins: list[str]) -> list[Person | None]:
+        found = await self._call("HMGET", PEOPLE, *logins)
+        return [msgspec.msgpack.decode(packed, type=Person) if packed else None for packed in found]
 
     async def people(self) -> list[Person]:
         """Everybody, by login."""
@@ -65,8 +70,11 @@ class Access:
 
     async def token(self, number: str) -> Token | None:
         """A token by its id, or None."""
-        packed = await self._call("HGET", TOKENS, number)
-        return msgspec.msgpack.decode(packed, type=Token) if packed else None
+        return await self._tokens.of(number)
+
+    async def _read_tokens(self, numbers: list[str]) -> list[Token | None]:
+        found = await self._call("HMGET", TOKENS, *numbers)
+        return [msgspec.msgpack.decode(packed, type=Token) if packed else None for packed in found]
 
     async def tokens(self) -> list[tuple[Token, int]]:
         """Every token with when it was used last, ms UTC, 0: never; the oldest first."""
@@ -120,6 +128,8 @@ class Access:
 
     async def events(self, before: EntryId | None, count: int) -> list[tuple[EntryId, AuditEvent, bytes]]:
         """Up to `count` events before a position, the newest first: position, event, chain after it."""
+        if before == LOG_START:  # Nothing is before it, and the server refuses to look.
+            return []
         newest = "(" + entry_text(before) if before else "+"
         found: Sequence[Any] = await self._call("XREVRANGE", AUDIT, newest, "-", "COUNT", count)
         return [

@@ -6,7 +6,7 @@ Reads are of committed state only. Guarantees of `append` are those of `store.St
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -18,15 +18,19 @@ import numpy as np
 import redis.asyncio
 
 from connectors.cancellation import heed_cancellation
+from connectors.redis import account_views
 from connectors.redis.errors import StoreError, StoreMismatch, StoreUnreachable
 from connectors.redis.formats import encode_fact
 from connectors.redis.keys import SITE, VERDICT, key, ledger_key, order_key
 from connectors.redis.nodes import Nodes, connected_live, is_cluster
 from connectors.redis.store import check_site, connection_options, translated, understood
+from connectors.redis.together import Together
 from domain.effects import POSTING, Alarm, Command, Outcome
 from domain.facts import Fact
 from domain.ids import LOG_START, EntryId, entry_id, entry_text, shard_of
 from domain.state import (
+    ACCOUNT,
+    METER,
     PAGES,
     RECORDS,
     AccountRecord,
@@ -48,6 +52,7 @@ from domain.words import Commodity
 
 ORDER_CLAIM_SECONDS = 92 * 86_400
 """Two days longer than the machine accepts an id (`flows/orders/answers.py`)."""
+_ACCOUNT_RECORD, _METER_RECORD = msgspec.msgpack.Decoder(AccountRecord), msgspec.msgpack.Decoder(MeterRecord)
 _WAITS = (0.002, 0.004, 0.008, 0.016, 0.03)
 
 
@@ -72,6 +77,11 @@ def _rows(name: str, packed: list[bytes | None]) -> Rows:
     return rows_of(name, dict(zip((page for page, _ in _pages_of(name)), packed, strict=True)))
 
 
+def _row_of(dtype: np.dtype[np.void], packed: bytes) -> Any:
+    """One row out of its bytes in all pages; an earlier release had no bytes for the last of them."""
+    return np.frombuffer(packed.ljust(dtype.itemsize, b"\0"), dtype)[0]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class AccountView:
     """An account as committed: its record and its row (`domain.state.ACCOUNT`)."""
@@ -79,6 +89,10 @@ class AccountView:
     shard: int
     record: AccountRecord
     row: Any
+
+
+AccountAndMeters = tuple[AccountView, list[tuple[MeterRecord, Any]]]
+"""An account, and record and row of each of its meters in the order in which they were installed, all of one commit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,6 +141,14 @@ class ShardTotals:
     cases: int
 
 
+def _account_and_meters(shard: int, packed: list[bytes]) -> AccountAndMeters:
+    """An account out of what `account_views.SCRIPT` finds."""
+    record, row, *meters = packed
+    view = AccountView(shard, _ACCOUNT_RECORD.decode(record), _row_of(ACCOUNT, row))
+    pairs = zip(meters[::2], meters[1::2], strict=True)
+    return view, [(_METER_RECORD.decode(record), _row_of(METER, row)) for record, row in pairs]
+
+
 class LiveStore:
     """A pool of connections to each node for one event loop."""
 
@@ -134,6 +156,7 @@ class LiveStore:
         self.shards = shards
         self._url, self._nodes = url, nodes
         self._renewal: asyncio.Task[None] | None = None
+        self._accounts = Together(self._read_accounts)
 
     @classmethod
     async def open(cls, url: str) -> "LiveStore":
@@ -190,13 +213,17 @@ class LiveStore:
 
     async def _of_every_shard(self, ask: Callable[[Any, int], Any]) -> list[Any]:
         """The answer to one question for each shard, in one round trip to each node."""
-        answers: list[Any] = [None] * self.shards
-        for client, shards in self._nodes.together(key("log", shard) for shard in range(self.shards)):
+        return await self._of_shards(range(self.shards), ask)
+
+    async def _of_shards(self, shards: Sequence[int], ask: Callable[[Any, int], Any]) -> list[Any]:
+        """The answer to one question for each of some shards, in their order."""
+        answers: list[Any] = [None] * len(shards)
+        for client, places in self._nodes.together(key("log", shard) for shard in shards):
             pipe = client.pipeline(transaction=False)
-            for shard in shards:
-                ask(pipe, shard)
-            for shard, answer in zip(shards, await pipe.execute(), strict=True):
-                answers[shard] = answer
+            for place in places:
+                ask(pipe, shards[place])
+            for place, answer in zip(places, await pipe.execute(), strict=True):
+                answers[place] = answer
         return answers
 
     async def append(self, shard: int, fact: Fact) -> EntryId:
@@ -240,11 +267,28 @@ class LiveStore:
 
     async def account(self, account: str) -> AccountView | None:
         """An account, or None."""
-        shard = shard_of(account, self.shards)
-        record: AccountRecord | None = await self._record("account_records", shard, account)
-        if record is None:
-            return None
-        return AccountView(shard, record, await self._row("accounts", shard, record.row))
+        found = await self._accounts.of(account)
+        return found and found[0]
+
+    async def account_and_meters(self, account: str) -> AccountAndMeters | None:
+        """An account with its meters, or None."""
+        return await self._accounts.of(account)
+
+    async def _read_accounts(self, accounts: list[str]) -> list[AccountAndMeters | None]:
+        """Accounts with their meters, read in one round trip to each node."""
+        shards: dict[int, list[str]] = {}
+        for account in accounts:
+            shards.setdefault(shard_of(account, self.shards), []).append(account)
+        with self.answered():
+            found = await self._of_shards(
+                list(shards), lambda pipe, shard: account_views.ask(pipe, shard, shards[shard])
+            )
+        views = {
+            account: _account_and_meters(shard, packed) if packed else None
+            for (shard, names), each in zip(shards.items(), found, strict=True)
+            for account, packed in zip(names, each, strict=True)
+        }
+        return [views[account] for account in accounts]
 
     async def accounts(self, shard: int) -> list[AccountView]:
         """All accounts of a shard, in the order in which they were opened."""

@@ -148,7 +148,7 @@ def test_the_description_is_off_unless_asked_for(ask, store_url, store):
 
     assert ask("GET", "/openapi.json").status_code == 404
     assert "/accounts/{account}/recharges" in described["paths"]
-    assert described["paths"]["/accounts"]["get"]["security"] == [{"HTTPBearer": []}]
+    assert described["paths"]["/accounts"]["get"]["security"] == [{"token": []}]
 
 
 def test_a_store_that_is_gone_is_a_503_that_says_when_to_come_back(app, server, store):
