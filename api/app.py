@@ -6,9 +6,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api import access, accounts, alarms, approvals, decisions, health, meters, metrics
+from api import access, accounts, alarms, approvals, decisions, health, meters, metrics, readings
 from api.description import described, name_of
-from api.gate import DOCS_PATHS, OPEN_PATHS, Audited, Gate
+from api.gate import DOCS_PATHS, OPEN_PATHS, READINGS_PATH, Audited, Gate
 from api.limits import Limits
 from api.metrics import Measured, Measures
 from api.problems import answer_problems
@@ -62,7 +62,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _add_routes(app: FastAPI) -> None:
-    for part in (accounts, approvals, meters, decisions, alarms, access):
+    for part in (accounts, approvals, meters, decisions, alarms, readings, access):
         app.include_router(part.router)
     app.include_router(access.sessions)
     app.include_router(health.router)
@@ -71,7 +71,7 @@ def _add_routes(app: FastAPI) -> None:
 
 def _add_doors(app: FastAPI, settings: ApiSettings) -> None:
     """Last added, first passed."""
-    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
+    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max, of_path={READINGS_PATH: readings.BYTES_MAX})
     app.add_middleware(Gate, settings=settings, open_paths=OPEN_PATHS + (DOCS_PATHS if settings.docs else ()))
     app.add_middleware(Audited, settings=settings)
     app.add_middleware(SecureHeaders)

@@ -10,8 +10,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
 
 from api.gate import OPEN_PATHS
+from api.reading_models import ReadingsWrite
 from domain.words import Refusal
 
 ABOUT = """\
@@ -92,11 +94,17 @@ def described(app: FastAPI) -> dict[str, Any]:
         name: each
         for name, each in parts.get("schemas", {}).items()
         if name not in ("HTTPValidationError", "ValidationError")
-    } | {"Problem": PROBLEM}
+    } | {"Problem": PROBLEM, **_written_by_hand()}
     for path, operations in found["paths"].items():
         for method, operation in operations.items():
             _complete(path, method, operation)
     return found
+
+
+def _written_by_hand() -> dict[str, Any]:
+    """Models of bodies that a route reads by itself."""
+    _, found = models_json_schema([(ReadingsWrite, "validation")], ref_template="#/components/schemas/{model}")
+    return dict(found["$defs"])
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from domain.access import ROOT, AuditEvent, Caller, Reach, Role, Token
 from domain.units import MINUTE_MS
 
 OPEN_PATHS = ("/health/live", "/health/ready", "/metrics", "/sessions")
+READINGS_PATH = "/readings"
 DOCS_PATHS = ("/docs", "/openapi.json")
 PREFIX = "mlt_"
 """Of every token, so that scanners for leaked secrets know one."""
@@ -129,6 +130,11 @@ def client_of(scope: Scope) -> str:
     return str(scope["client"][0]) if scope.get("client") else ""
 
 
+def _is_told_elsewhere(scope: Scope) -> bool:
+    """Whether a request changes nothing, or only brings readings, which the log itself tells of."""
+    return scope["method"] in _SAFE or scope["path"] == READINGS_PATH
+
+
 class Audited:
     """Writes down every attempt to change something and every denial, before it is answered.
 
@@ -166,7 +172,7 @@ class Audited:
     async def _is_written(self, scope: Scope, message: Message, request: str) -> bool:
         """Whether the audit log has it, where it must."""
         status = message["status"]
-        if status == HTTPStatus.TOO_MANY_REQUESTS or (scope["method"] in _SAFE and status not in _DENIED):
+        if status == HTTPStatus.TOO_MANY_REQUESTS or (_is_told_elsewhere(scope) and status not in _DENIED):
             return True
         caller: Caller | None = scope["state"].get("caller")
         event = AuditEvent(

@@ -1,5 +1,6 @@
 """The secret that the API is started with, how much callers may carry, and what every answer says to browsers."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -55,36 +56,40 @@ def check_password(password: str) -> str:
 
 
 class BodyLimit:
-    """Refuses a body of more bytes than that, whether its header says so or it turns out."""
+    """Refuses a body of more bytes than that, or than its path may have, whether its header says so or it turns out."""
 
-    def __init__(self, app: ASGIApp, bytes_max: int) -> None:
+    def __init__(self, app: ASGIApp, bytes_max: int, of_path: Mapping[str, int]) -> None:
         self._app = app
-        self._bytes_max = bytes_max
+        self._bytes_max, self._of_path = bytes_max, of_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer 413."""
-        stated = Headers(scope=scope).get("content-length", "0") if scope["type"] == "http" else "0"
-        if not stated.isdigit() or int(stated) > self._bytes_max:
-            await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._limit)(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        stated = Headers(scope=scope).get("content-length", "0")
+        bytes_max = self._of_path.get(scope["path"], self._bytes_max)
+        if not stated.isdigit() or int(stated) > bytes_max:
+            await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(bytes_max))(scope, receive, send)
         else:
-            await self._app(scope, self._counted(receive), send)
+            await self._app(scope, self._counted(receive, bytes_max), send)
 
-    @property
-    def _limit(self) -> str:
-        return f"A body may have at most {self._bytes_max} bytes."
-
-    def _counted(self, receive: Receive) -> Receive:
+    def _counted(self, receive: Receive, bytes_max: int) -> Receive:
         received = 0
 
         async def counted() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._bytes_max:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._limit)
+            if received > bytes_max:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(bytes_max))
             return message
 
         return counted
+
+
+def _too_large(bytes_max: int) -> str:
+    return f"A body may have at most {bytes_max} bytes."
 
 
 class SecureHeaders:

@@ -18,6 +18,7 @@ class Scope(StrEnum):
     APPROVE = "approve"
     ACCESS = "access"
     AUDIT = "audit"
+    INGEST = "ingest"
 
 
 class Role(StrEnum):
@@ -28,6 +29,7 @@ class Role(StrEnum):
     FINANCE = "finance"
     VIEWER = "viewer"
     TENANT = "tenant"
+    DEVICE = "device"
 
 
 SCOPES: dict[Role, frozenset[Scope]] = {
@@ -36,8 +38,9 @@ SCOPES: dict[Role, frozenset[Scope]] = {
     Role.FINANCE: frozenset({Scope.READ, Scope.RECHARGE, Scope.REFUND, Scope.APPROVE}),
     Role.VIEWER: frozenset({Scope.READ}),
     Role.TENANT: frozenset({Scope.READ}),
+    Role.DEVICE: frozenset({Scope.INGEST}),
 }
-"""Every role's scopes. A tenant's reach is to be its own accounts."""
+"""Every role's scopes. A tenant's reach is to be its own accounts; a device is a gateway that pushes readings, and learns nothing."""
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):

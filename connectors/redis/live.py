@@ -6,7 +6,7 @@ Reads are of committed state only. Guarantees of `append` are those of `store.St
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -53,6 +53,8 @@ from domain.words import Commodity
 ORDER_CLAIM_SECONDS = 92 * 86_400
 """Two days longer than the machine accepts an id (`flows/orders/answers.py`)."""
 _ACCOUNT_RECORD, _METER_RECORD = msgspec.msgpack.Decoder(AccountRecord), msgspec.msgpack.Decoder(MeterRecord)
+_HOMES_MAX = 2_000_000
+"""Meters of which the shard is remembered, at most: some 200 MB."""
 _WAITS = (0.002, 0.004, 0.008, 0.016, 0.03)
 
 
@@ -157,6 +159,7 @@ class LiveStore:
         self._url, self._nodes = url, nodes
         self._renewal: asyncio.Task[None] | None = None
         self._accounts = Together(self._read_accounts)
+        self._homes: dict[int, int] = {}
 
     @classmethod
     async def open(cls, url: str) -> "LiveStore":
@@ -325,6 +328,37 @@ class LiveStore:
         decoder = msgspec.msgpack.Decoder(MeterRecord)
         located = [(shard, decoder.decode(packed)) for shard, packed in enumerate(found) if packed]
         return min(located, key=lambda each: each[1].removed_at > 0, default=None)
+
+    async def locate_meters(self, numbers: Collection[int]) -> dict[int, tuple[int, MeterRecord]]:
+        """The shard and record of those meters that are there. Where a meter was found last is asked first, then every shard."""
+        known: dict[int, list[int]] = {}
+        for number in numbers:
+            if number in self._homes:
+                known.setdefault(self._homes[number], []).append(number)
+        found = await self._meters_in(known)
+        missing = sorted(set(numbers) - found.keys())
+        if missing:
+            found |= await self._meters_in(dict.fromkeys(range(self.shards), missing))
+        if len(self._homes) > _HOMES_MAX:
+            self._homes.clear()
+        self._homes |= {number: shard for number, (shard, _) in found.items()}
+        return found
+
+    async def _meters_in(self, asked: dict[int, list[int]]) -> dict[int, tuple[int, MeterRecord]]:
+        """Of some meters of each shard, those that are there: no meter is in two."""
+        if not asked:
+            return {}
+        with self.answered():
+            packed = await self._of_shards(
+                list(asked), lambda pipe, shard: pipe.hmget(key("meter_records", shard), [str(n) for n in asked[shard]])
+            )
+        records = (
+            (shard, _METER_RECORD.decode(each))
+            for shard, found in zip(asked, packed, strict=True)
+            for each in found
+            if each
+        )
+        return {record.meter: (shard, record) for shard, record in records if not record.removed_at}
 
     async def meter(self, number: int) -> MeterView | None:
         """A meter, or None."""

@@ -1,0 +1,1 @@
+"""Gateways that dial in: what they push, before anybody has judged it."""
