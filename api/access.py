@@ -25,6 +25,7 @@ from api.access_models import (
     TokenWrite,
 )
 from api.dependencies import AccessDoor, Auditor, Keeper, LimitsDoor, Reader, Settings
+from api.direct import Direct
 from api.gate import client_of, made_token
 from api.problems import TooOftenError
 from connectors.redis.access import Access
@@ -33,7 +34,7 @@ from domain.access import Person, Reach, Role, Token
 from domain.ids import entry_id, entry_text
 from domain.units import DAY_MS, HOUR_MS
 
-router = APIRouter(tags=["access"])
+router = APIRouter(tags=["access"], route_class=Direct)
 sessions = APIRouter(tags=["access"])
 
 _hasher = argon2.PasswordHasher()

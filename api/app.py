@@ -1,13 +1,15 @@
-"""The app: routes, doors and measures put together. A request passes measure ▸ headers ▸ audit ▸ gate ▸ size ▸ route."""
+"""The app: routes, doors and measures put together. A request passes measure ▸ headers ▸ gzip ▸ audit ▸ gate ▸ size ▸ route."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 
-from api import access, accounts, alarms, approvals, decisions, health, meters, metrics, readings
+from api import access, accounts, alarms, approvals, decisions, events, health, meters, metrics, readings
 from api.description import described, name_of
+from api.events import AlarmEvents
 from api.gate import DOCS_PATHS, OPEN_PATHS, READINGS_PATH, Audited, Gate
 from api.limits import Limits
 from api.metrics import Measured, Measures
@@ -17,6 +19,8 @@ from api.settings import ApiSettings
 from connectors.redis.access import Access
 from connectors.redis.live import LiveStore
 
+GZIP_FROM_BYTES = 4_096
+"""What fits into few packets is not worth the work."""
 API_VERSION = "0.1.0"
 
 
@@ -56,13 +60,13 @@ def create_app(settings: ApiSettings) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     store = await LiveStore.open(app.state.settings.redis_url)
     app.state.store, app.state.access = store, Access(store)
-    app.state.limits = Limits(app.state.settings)
+    app.state.limits, app.state.events = Limits(app.state.settings), AlarmEvents(store)
     yield
     await store.close()
 
 
 def _add_routes(app: FastAPI) -> None:
-    for part in (accounts, approvals, meters, decisions, alarms, readings, access):
+    for part in (accounts, approvals, meters, decisions, alarms, events, readings, access):
         app.include_router(part.router)
     app.include_router(access.sessions)
     app.include_router(health.router)
@@ -74,5 +78,6 @@ def _add_doors(app: FastAPI, settings: ApiSettings) -> None:
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max, of_path={READINGS_PATH: readings.BYTES_MAX})
     app.add_middleware(Gate, settings=settings, open_paths=OPEN_PATHS + (DOCS_PATHS if settings.docs else ()))
     app.add_middleware(Audited, settings=settings)
+    app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=1)
     app.add_middleware(SecureHeaders)
     app.add_middleware(Measured, measures=app.state.measures)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from api.access_models import ApprovalOrder, ApprovalRead
 from api.dependencies import AccessDoor, Approver, Settings, StoreDoor
+from api.direct import Direct
 from api.models import MoneyOrder, MoneyOutcome, OrderPath
 from api.orders import UNDECIDED, decided, money_outcome, reply
 from api.problems import RefusedError
@@ -26,7 +27,7 @@ from domain.ids import order_id, shard_of
 from domain.units import money_text
 from domain.words import Refusal
 
-router = APIRouter(prefix="/approvals", tags=["approvals"])
+router = APIRouter(prefix="/approvals", tags=["approvals"], route_class=Direct)
 
 
 async def asked(

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from starlette.exceptions import HTTPException
 
 from api.dependencies import Decider, Reader, Settings, StoreDoor
+from api.direct import Direct
 from api.models import CorrectionOrder, DecisionOrder, DecisionOutcome, MeterPath, OrderPath, PurchasesOrder
 from api.orders import UNDECIDED, decided, reply
 from api.problems import RefusedError
@@ -21,7 +22,7 @@ from domain.ids import meter_text, order_id, shard_of_unknown_meter
 from domain.units import money_text, quantity_thousandths
 from domain.words import Decision, Metering, Refusal
 
-router = APIRouter(prefix="/meters", tags=["meters"])
+router = APIRouter(prefix="/meters", tags=["meters"], route_class=Direct)
 
 _KINDS = {
     "decisions": QuarantineDecided.KIND,

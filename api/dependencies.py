@@ -16,7 +16,7 @@ ORDERS = frozenset({Scope.RECHARGE, Scope.REFUND, Scope.CONTROL, Scope.DECIDE})
 """Scopes of doors behind which money or supply moves: counted by the hour."""
 
 
-def _kept(name: str) -> Any:
+def kept(name: str) -> Any:
     """A dependency that gives what the app keeps under a name, from its beginning to its end (`api.app`)."""
 
     async def found(request: Request) -> Any:
@@ -41,10 +41,10 @@ def needs(scope: Scope) -> Any:
     return Depends(door)
 
 
-StoreDoor = Annotated[LiveStore, _kept("store")]
-Settings = Annotated[ApiSettings, _kept("settings")]
-AccessDoor = Annotated[Access, _kept("access")]
-LimitsDoor = Annotated[Limits, _kept("limits")]
+StoreDoor = Annotated[LiveStore, kept("store")]
+Settings = Annotated[ApiSettings, kept("settings")]
+AccessDoor = Annotated[Access, kept("access")]
+LimitsDoor = Annotated[Limits, kept("limits")]
 Reader = Annotated[Caller, needs(Scope.READ)]
 Recharger = Annotated[Caller, needs(Scope.RECHARGE)]
 Refunder = Annotated[Caller, needs(Scope.REFUND)]

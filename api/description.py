@@ -115,6 +115,10 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     responses.pop(str(HTTPStatus.UNPROCESSABLE_ENTITY.value), None)
     for status in _problems(path, method, operation, is_open=is_open):
         responses.setdefault(str(status.value), _problem(status))
+    kept = responses.get("200", {})
+    if method == "get" and not is_open and "application/json" in kept.get("content", {}):
+        kept["headers"] = {"ETag": {"description": "Of the body; for `If-None-Match`.", "schema": {"type": "string"}}}
+        responses["304"] = {"description": "The caller has it already."}
     operation["responses"] = dict(sorted(responses.items()))
 
 

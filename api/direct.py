@@ -5,6 +5,7 @@ request. What a route returns is a response, or a value of its return type, whic
 they are made. Declared in the OpenAPI file like all others.
 """
 
+import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
@@ -44,7 +45,7 @@ class Direct(APIRoute):
                 values[name] = await door(request)
             if errors:
                 raise RequestValidationError(errors)
-            return written(await endpoint(**values))
+            return unless_known(written(await endpoint(**values)), request)
 
         return answered
 
@@ -56,3 +57,15 @@ def _writer(endpoint: Callable[..., Any], status: int) -> Callable[[Any], Respon
         return lambda found: found
     write = TypeAdapter(kind).serializer.to_json
     return lambda found: Response(write(found, by_alias=True), status, media_type="application/json")
+
+
+def unless_known(response: Response, request: Request) -> Response:
+    """An answer with the digest of its body as ETag; 304 without the body where the caller shows that it has it already."""
+    if response.status_code != HTTPStatus.OK or not response.body:
+        return response
+    tag = f'"{hashlib.blake2b(response.body, digest_size=12).hexdigest()}"'
+    shown = request.headers.get("if-none-match", "")
+    if tag in (each.strip().removeprefix("W/") for each in shown.split(",")):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})
+    response.headers["ETag"] = tag
+    return response

@@ -13,6 +13,7 @@ from http import HTTPStatus
 
 import structlog
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
@@ -113,6 +114,16 @@ class Gate:
         response = problem(HTTPStatus.UNAUTHORIZED, "Send the header `Authorization: Bearer <token>`.")
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
+
+
+async def holds(request: Request, caller: Caller) -> bool:
+    """Whether the token that a request came with is still good for what its caller may do; for answers that last. Raises StoreError."""
+    if caller == ROOT:
+        return True
+    token = await request.app.state.access.token(caller.token)
+    if token is None or 0 < token.expires_at <= request.app.state.settings.wall():
+        return False
+    return await _bearer(request.app.state.access, token) == caller
 
 
 async def _bearer(access: Access, token: Token) -> Caller | None:

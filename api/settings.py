@@ -20,7 +20,8 @@ class ApiSettings:
     wait so long for the store. `wall`: real time, ms UTC, by which tokens expire and attempts are written down. `requests`, `orders`:
     how often a caller may ask, and order; `denials`: how often an address may come without a known token; `logins`: how often
     somebody may try to sign in as one person. `session_hours`: how long a sign-in holds. `approve_over`: micros of a refund beyond
-    which a second person must approve it; None: one person is enough.
+    which a second person must approve it; None: one person is enough. `beat_seconds`: how often a stream of events shows that it lives, and its
+    listener's token is looked at again.
     """
 
     redis_url: str = field(repr=False)
@@ -38,3 +39,4 @@ class ApiSettings:
     logins: str = "10/15 minutes"
     session_hours: float = 12.0
     approve_over: int | None = None
+    beat_seconds: float = 15.0

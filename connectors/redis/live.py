@@ -419,6 +419,25 @@ class LiveStore:
         )
         return list(islice(alarms, count))
 
+    async def new_alarms(self, after: dict[int, EntryId], count: int = 500) -> list[Alarm]:
+        """Alarm events of all shards after the given positions, which are moved on; at most so many entries of a shard."""
+        with self.answered():
+            streams = await self._of_every_shard(
+                lambda pipe, shard: pipe.xrange(key("alarms", shard), "(" + entry_text(after[shard]), "+", count)
+            )
+        alarms: list[Alarm] = []
+        for shard, found in enumerate(streams):
+            for entry, fields in found:
+                after[shard] = entry_id(entry.decode())
+                alarms += msgspec.msgpack.decode(fields[b"b"], type=list[Alarm])
+        return alarms
+
+    async def last_alarms(self) -> dict[int, EntryId]:
+        """Position of the newest entry of each shard's alarms."""
+        with self.answered():
+            streams = await self._of_every_shard(lambda pipe, shard: pipe.xrevrange(key("alarms", shard), count=1))
+        return {shard: entry_id(found[0][0].decode()) if found else LOG_START for shard, found in enumerate(streams)}
+
     async def account_records(self, accounts: set[str]) -> dict[str, AccountRecord]:
         """Records of some accounts."""
         wanted: dict[int, list[str]] = {}

@@ -1,13 +1,15 @@
 """What the API's tests are about: a small site, and a client that speaks to the app without a socket."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
 import numpy as np
+import uvicorn
 from fastapi import FastAPI
 from ulid import ULID
 
@@ -98,3 +100,18 @@ def together(app: FastAPI, work: Callable[[httpx.AsyncClient], Awaitable[Any]]) 
             return await work(client)
 
     return asyncio.run(run())
+
+
+@contextmanager
+def listening(app: FastAPI) -> Iterator[str]:
+    """The address at which an app listens, in a thread."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    yield f"http://{host}:{port}"
+    server.should_exit = True
+    thread.join()

@@ -3,7 +3,7 @@ import re
 import signal
 
 import pytest
-from api_site import TOKEN, append_site, together, wait_until_settled
+from api_site import NOW, TOKEN, append_readings, append_site, money, together, wait_until_settled
 
 from api.app import create_app
 from api.metrics import CACHE_SECONDS
@@ -279,3 +279,26 @@ def test_problems_have_one_shape(ask, site):
         assert answer.headers["content-type"] == "application/problem+json"
         assert {"type", "title", "status", "detail"} <= set(answer.json())
         assert answer.json()["status"] == answer.status_code
+
+
+def test_what_the_caller_has_already_is_not_sent_again(ask, site):
+    """An app that asks every second gets a body only when something has changed."""
+    first = ask("GET", "/accounts/A-101")
+    again = ask("GET", "/accounts/A-101", headers={"If-None-Match": first.headers["etag"]})
+    append_readings(site, (NOW + 1_800_000, 3_000))
+    wait_until_settled(site)
+    changed = ask("GET", "/accounts/A-101", headers={"If-None-Match": f'"other", W/{first.headers["etag"]}'})
+
+    assert (first.status_code, again.status_code, again.content, changed.status_code) == (200, 304, b"", 200)
+    assert again.headers["etag"] == first.headers["etag"] != changed.headers["etag"]
+    assert again.headers["cache-control"] == "no-store"
+
+
+def test_large_answers_are_compressed_for_who_takes_them(ask, site):
+    """A page of hundreds of rooms is a tenth of its size on a mobile line; small answers are sent as they are."""
+    for _ in range(40):
+        ask("POST", "/accounts/A-101/recharges", json=money("1.00"))
+    page, small = (ask("GET", path, headers={"Accept-Encoding": "gzip"}) for path in ("/alarms?limit=500", "/me"))
+
+    assert (page.headers["content-encoding"], small.headers.get("content-encoding")) == ("gzip", None)
+    assert len(page.json()) >= 40

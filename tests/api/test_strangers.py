@@ -1,16 +1,13 @@
 """Requests that nobody in their right mind would make, for every operation of the OpenAPI file, against the real thing."""
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 import schemathesis
-import uvicorn
-from api_site import LATER, TOKEN, append_site, wait_until_settled
+from api_site import LATER, TOKEN, append_site, listening, wait_until_settled
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import checks
-from test_serve import free_port
 
 from api.app import create_app
 from api.settings import ApiSettings
@@ -45,17 +42,10 @@ def address(tmp_path_factory) -> Iterator[str]:
 
     settling = threading.Thread(target=settle)
     settling.start()
-    port = free_port()
     limits = dict.fromkeys(("requests", "orders", "denials", "logins"), "1000000/minute")
     app = create_app(ApiSettings(redis_url=server.url, token=TOKEN, clock=lambda: LATER, wait_seconds=0.2, **limits))
-    serving = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=serving.run)
-    thread.start()
-    while not serving.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    serving.should_exit = True
-    thread.join()
+    with listening(app) as address:
+        yield address
     ended.set()
     settling.join()
     store.close()
