@@ -7,15 +7,32 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import access, accounts, alarms, approvals, decisions, events, health, meters, metrics, readings
+from api import (
+    access,
+    accounts,
+    alarms,
+    approvals,
+    decisions,
+    events,
+    finance,
+    health,
+    meters,
+    metrics,
+    readings,
+    reports,
+    usage,
+)
 from api.description import described, name_of
 from api.events import AlarmEvents
+from api.figures import answer_figures
 from api.gate import DOCS_PATHS, OPEN_PATHS, READINGS_PATH, Audited, Gate
 from api.limits import Limits
 from api.metrics import Measured, Measures
 from api.problems import answer_problems
 from api.security import BodyLimit, SecureHeaders, check_secret
 from api.settings import ApiSettings
+from connectors.archive.files import Archive
+from connectors.archive.joined import Joined
 from connectors.redis.access import Access
 from connectors.redis.live import LiveStore
 
@@ -51,6 +68,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.settings = settings
     app.state.measures = Measures()
     answer_problems(app)
+    answer_figures(app)
     _add_routes(app)
     _add_doors(app, settings)
     return app
@@ -61,6 +79,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     store = await LiveStore.open(app.state.settings.redis_url)
     app.state.store, app.state.access = store, Access(store)
     app.state.limits, app.state.events = Limits(app.state.settings), AlarmEvents(store)
+    archive = app.state.settings.archive
+    app.state.joined = Joined(store, Archive.at(archive) if archive else None)
     yield
     await store.close()
 
@@ -68,6 +88,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _add_routes(app: FastAPI) -> None:
     for part in (accounts, approvals, meters, decisions, alarms, events, readings, access):
         app.include_router(part.router)
+    for router in (usage.accounts, usage.meters, finance.router, reports.router):
+        app.include_router(router)
     app.include_router(access.sessions)
     app.include_router(health.router)
     app.include_router(metrics.router)

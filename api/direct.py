@@ -7,9 +7,9 @@ they are made. Declared in the OpenAPI file like all others.
 
 import hashlib
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import Request, Response
 from fastapi.dependencies.utils import request_params_to_args
@@ -21,19 +21,38 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class Direct(APIRoute):
-    """A route for `APIRouter(route_class=Direct)`; one that takes a body or headers is handled as usual."""
+    """A route for `APIRouter(route_class=Direct)`. One that takes more than its path, query and doors is handled as usual."""
 
     def get_route_handler(self) -> Handler:
         """The function that answers a request."""
-        unusual = self.body_field or self.dependant.header_params or self.dependant.cookie_params
-        if unusual or self.status_code == HTTPStatus.NO_CONTENT:
-            return super().get_route_handler()
+        handle = self._directly() if self._is_plain else super().get_route_handler()
+        if self.methods != {"GET"}:
+            return handle
+
+        async def tagged(request: Request) -> Response:
+            return unless_known(await handle(request), request)
+
+        return tagged
+
+    @property
+    def _is_plain(self) -> bool:
+        needs, kind = self.dependant, _kind_of(self.endpoint)
+        doors_are_plain = all(
+            door.name and inspect.iscoroutinefunction(door.call) and door.request_param_name == "request"
+            and not (door.dependencies or door.path_params or door.query_params or door.header_params)
+            for door in needs.dependencies
+        )  # fmt: skip
+        takes_more = self.body_field or needs.header_params or needs.cookie_params or needs.request_param_name
+        is_empty = self.status_code == HTTPStatus.NO_CONTENT
+        returns_one_kind = not any(_is_response(each) for each in get_args(kind))
+        return doors_are_plain and not takes_more and not is_empty and returns_one_kind
+
+    def _directly(self) -> Handler:
         of_path, of_query, endpoint = self.dependant.path_params, self.dependant.query_params, self.endpoint
-        doors: list[tuple[str, Callable[[Request], Awaitable[Any]]]] = [
+        doors: list[tuple[str, Callable[..., Any]]] = [
             (each.name, each.call) for each in self.dependant.dependencies if each.name and each.call
         ]
-        written = _writer(endpoint, self.status_code or 200)
-        assert all(inspect.iscoroutinefunction(each) for each in (endpoint, *(door for _, door in doors)))
+        written = _writer(endpoint, self.status_code or HTTPStatus.OK)
 
         async def answered(request: Request) -> Response:
             values, errors = request_params_to_args(of_path, request.path_params)
@@ -42,28 +61,37 @@ class Direct(APIRoute):
                 values |= more_values
                 errors += more_errors
             for name, door in doors:
-                values[name] = await door(request)
+                values[name] = await door(request=request)
             if errors:
                 raise RequestValidationError(errors)
-            return unless_known(written(await endpoint(**values)), request)
+            return written(await endpoint(**values))
 
         return answered
 
 
 def _writer(endpoint: Callable[..., Any], status: int) -> Callable[[Any], Response]:
     """Makes a response of what a route returns."""
-    kind = inspect.signature(endpoint).return_annotation
-    if inspect.isclass(kind) and issubclass(kind, Response):
+    kind = _kind_of(endpoint)
+    if _is_response(kind):
         return lambda found: found
     write = TypeAdapter(kind).serializer.to_json
     return lambda found: Response(write(found, by_alias=True), status, media_type="application/json")
 
 
+def _kind_of(endpoint: Callable[..., Any]) -> Any:
+    return inspect.signature(endpoint).return_annotation
+
+
+def _is_response(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, Response)
+
+
 def unless_known(response: Response, request: Request) -> Response:
     """An answer with the digest of its body as ETag; 304 without the body where the caller shows that it has it already."""
-    if response.status_code != HTTPStatus.OK or not response.body:
+    body = getattr(response, "body", b"")  # What is streamed has none.
+    if response.status_code != HTTPStatus.OK or not body:
         return response
-    tag = f'"{hashlib.blake2b(response.body, digest_size=12).hexdigest()}"'
+    tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     shown = request.headers.get("if-none-match", "")
     if tag in (each.strip().removeprefix("W/") for each in shown.split(",")):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})

@@ -42,7 +42,8 @@ def _counted(text: str) -> str:
     return text
 
 
-def _instant_ms(value: Any) -> int:
+def instant_ms(value: Any) -> int:
+    """Ms UTC of a time with zone (RFC 3339). Raises ValueError."""
     text = value.upper() if isinstance(value, str) else ""
     try:
         instant = datetime.fromisoformat(text) if _RFC_3339.fullmatch(text) else None
@@ -69,7 +70,7 @@ Counted = Annotated[
     AfterValidator(_counted),
     Field(description="Decimal text in kWh or m³, at most 3 decimals.", examples=["1.250"]),
 ]
-Instant = Annotated[int, BeforeValidator(_instant_ms), WithJsonSchema({"type": "string", "format": "date-time"})]
+Instant = Annotated[int, BeforeValidator(instant_ms), WithJsonSchema({"type": "string", "format": "date-time"})]
 Money = Annotated[str, Field(description="Decimal text.", examples=["12.50"])]
 Quantity = Annotated[str, Field(description="Decimal text in kWh or m³.", examples=["1.250"])]
 ReasonWord = Literal["in_credit", "arrears", "forced", "protected", "safety", "load", "schedule", "no_trip", "closed"]

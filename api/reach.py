@@ -6,7 +6,8 @@ What is out of reach is answered as if it were not there: nobody learns of other
 from api.problems import RefusedError
 from connectors.redis.live import AccountAndMeters, AccountView, LiveStore
 from domain.access import Caller
-from domain.state import MeterRecord
+from domain.ids import shard_of
+from domain.state import AccountRecord, MeterRecord
 from domain.words import Refusal
 
 
@@ -39,3 +40,24 @@ async def meter_of(store: LiveStore, caller: Caller, meter: str) -> tuple[int, M
         if view is None or not caller.reach.has(view.record):
             raise RefusedError(Refusal.UNKNOWN_METER)
     return located
+
+
+async def accounts_in(
+    store: LiveStore, caller: Caller, site: str | None = None, account: str | None = None
+) -> dict[int, list[AccountRecord]]:
+    """Records of the accounts that the caller reaches, of one site or one account where that is said, by shard. Raises RefusedError."""
+    if account is not None:
+        view = await account_of(store, caller, account)
+        found = {view.shard: [view.record]}
+    elif not caller.reach.everything and not caller.reach.sites:
+        records = await store.account_records(set(caller.reach.accounts))
+        found = {}
+        for record in records.values():
+            found.setdefault(shard_of(record.account, store.shards), []).append(record)
+    else:
+        found = {shard: [view.record for view in await store.accounts(shard)] for shard in range(store.shards)}
+    return {
+        shard: kept
+        for shard, some in sorted(found.items())
+        if (kept := [each for each in some if caller.reach.has(each) and site in {None, each.place.site}])
+    }

@@ -161,12 +161,22 @@ def day_text(day: int) -> str:
     return (_EPOCH + timedelta(days=day)).isoformat()
 
 
+def commodity_word(commodity: Commodity) -> Literal["electricity", "water"]:
+    """The word of a commodity."""
+    return "electricity" if commodity == Commodity.ELECTRICITY else "water"
+
+
+def unit_word(commodity: Commodity) -> Literal["kWh", "m³"]:
+    """What a thousand Wh or litres are called."""
+    return "kWh" if commodity == Commodity.ELECTRICITY else "m³"
+
+
 def _commodity(record: MeterRecord) -> Literal["electricity", "water"]:
-    return "electricity" if record.commodity == Commodity.ELECTRICITY else "water"
+    return commodity_word(record.commodity)
 
 
 def _unit(record: MeterRecord) -> Literal["kWh", "m³"]:
-    return "kWh" if record.commodity == Commodity.ELECTRICITY else "m³"
+    return unit_word(record.commodity)
 
 
 def _supply(row: Any) -> SupplyRead:

@@ -71,10 +71,12 @@ class Running:
         token: str,
         more_facts: Callable[[int], list[tuple[str, Fact]]] = lambda _: [],
         settle_parts: int = 1,
+        serving: tuple[str, ...] = (),
     ) -> None:
         """Settle what the site file says, then let the clock, the collector and the API loose. Raises StoreError.
 
-        `more_facts(at)` gives facts by account to be appended between the accounts and their meters. `settle_parts`: how many processes settle.
+        `more_facts(at)` gives facts by account to be appended between the accounts and their meters. `settle_parts`: how many processes settle. `serving`: further
+        options of the API.
         """
         at, data = self.clock.now_ms(), ("--data", str(self.data))
         for number in range(1, settle_parts + 1):
@@ -86,7 +88,7 @@ class Running:
         self._start("clock", "clock", *timed)
         self._start("collect", "collect", str(self._site_file), *timed)
         self._start("count", "count", *data)
-        self._start("serve", "serve", "--port", str(port), *timed, environment={"METERLINE_API_TOKEN": token})
+        self._start("serve", "serve", "--port", str(port), *timed, *serving, environment={"METERLINE_API_TOKEN": token})
 
     def _start(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         log = self.data / "logs" / f"{name}.log"

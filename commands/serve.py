@@ -14,10 +14,13 @@ from api.security import WeakSecretError, check_secret
 from api.settings import REQUESTS_DEFAULT, ApiSettings
 from commands.endings import failed, refused
 from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of, store_url
+from connectors.archive.errors import ArchiveError
+from connectors.archive.files import Archive
 from connectors.redis.errors import StoreError
 from connectors.redis.live import LiveStore
 from domain.units import money_micros
 
+NO_ARCHIVE = "none"
 TOKEN_VARIABLE = "METERLINE_API_TOKEN"  # noqa: S105 - the variable's name
 UVICORN_NOT_STARTED = 3
 SHUTDOWN_SECONDS = 5
@@ -40,6 +43,14 @@ RequestsOption = Annotated[
     typer.Option(help="How often one caller may ask, such as 500/second or 12000/minute; beyond it the answer is 429."),
 ]
 
+ArchiveOption = Annotated[
+    str,
+    typer.Option(
+        help="Where the archive is, for figures; empty: the folder `archive` of the data directory, if there is one; none: there is none.",
+        envvar="METERLINE_ARCHIVE",
+    ),
+]
+
 
 def serve(
     data: DataOption = DATA_DEFAULT,
@@ -49,6 +60,7 @@ def serve(
     docs: DocsOption = False,
     approve_over: ApproveOption = "",
     requests: RequestsOption = REQUESTS_DEFAULT,
+    archive: ArchiveOption = "",
 ) -> None:
     """Serve the API. Callers send the token of METERLINE_API_TOKEN; it is no option, for options are seen by all users."""
     event_clock = clock_of(clock)
@@ -58,16 +70,22 @@ def serve(
         raise refused(str(error)) from None
     limit = _limit(approve_over)
     _check_rate(requests)
+    place = _archive(Path(data), archive)
     url = store_url(Path(data))
     try:
         asyncio.run(_check_store(url))
     except StoreError as error:
         raise failed(str(error)) from None
-    app = create_app(
-        ApiSettings(
-            redis_url=url, token=token, clock=event_clock.now_ms, docs=docs, approve_over=limit, requests=requests
-        )
+    settings = ApiSettings(
+        redis_url=url,
+        token=token,
+        clock=event_clock.now_ms,
+        docs=docs,
+        approve_over=limit,
+        requests=requests,
+        archive=place,
     )
+    app = create_app(settings)
     try:
         uvicorn.run(
             app,
@@ -82,6 +100,16 @@ def serve(
         )
     except SystemExit as ended:
         raise (typer.Exit(1) if ended.code == UVICORN_NOT_STARTED else ended) from None
+
+
+def _archive(data: Path, address: str) -> str:
+    """Where the archive is; "": there is none. Ends the command for no address."""
+    if address == NO_ARCHIVE or not (address or (data / "archive").is_dir()):
+        return ""
+    try:
+        return Archive.at(address or data / "archive").address
+    except ArchiveError as error:
+        raise refused(str(error)) from None
 
 
 def _limit(text: str) -> int | None:

@@ -75,7 +75,8 @@ def up(
                     f"--settle-parts {settle_parts}: the store has {running.store.shards} shards, so at most so many parts"
                 )
             say(f"opening site {loaded.name}: {len(loaded.accounts)} accounts, {len(loaded.meters)} meters")
-            running.begin(port, token, settle_parts=settle_parts)
+            serving = ("--archive", archiving[1] if archiving else NO_ARCHIVE)
+            running.begin(port, token, settle_parts=settle_parts, serving=serving)
             if archiving:
                 kept = ("--keep-minutes", str(keep_minutes))
                 running.start_beside("archive", "archive", "--data", str(data), *archiving, *kept)

@@ -73,3 +73,8 @@ def money_text(micros: int) -> str:
 def quantity_text(thousandths: int) -> str:
     """Decimal text in kWh of Wh, or in m³ of litres, exact, with three decimals: `1.250`."""
     return _decimal_text(thousandths, 3, 3)
+
+
+def cost_text(picos: int) -> str:
+    """Decimal text of a cost, exact, with at least two decimals: `0.000000558342`."""
+    return _decimal_text(picos, 12, 2)

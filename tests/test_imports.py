@@ -9,7 +9,7 @@ from domain.facts import RECORDS, ReadingBlock
 from flows.machine import RULES
 
 ROOT = Path(__file__).parents[1]
-OURS = {"domain", "tariffs", "flows", "connectors", "api", "commands", "bench", "meterline"}
+OURS = {"domain", "tariffs", "flows", "connectors", "reports", "api", "commands", "bench", "meterline"}
 WIRING = {"flows/settle.py", "flows/count.py", "flows/archive.py", "flows/notify.py"}
 """The dataflows: the only files of `flows` that may know the wires."""
 
@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "tariffs": {"tariffs", "domain"},
     "flows": {"flows", "tariffs", "domain"},
     "connectors": {"connectors", "domain"},
-    "api": {"api", "connectors", "tariffs", "domain"},
+    "reports": {"reports", "connectors", "tariffs", "domain"},
+    "api": {"api", "reports", "connectors", "tariffs", "domain"},
     "commands": OURS,
     "bench": OURS,
     "meterline": OURS,

@@ -75,7 +75,12 @@ def file_of(stream: str, entries: Sequence[Entry]) -> bytes:
     for entry, fields in entries:
         if set(fields) != _FIELDS.get(stream, {b"v", b"b"}):
             raise FormatError(f"{stream} at {entry_text(entry)}: not an entry of ours, its fields are {sorted(fields)}")
-    return written(_FRAMES[stream](stream, entries))
+    return written(frame_of(stream, entries))
+
+
+def frame_of(stream: str, entries: Sequence[Entry]) -> pl.DataFrame:
+    """Entries of one stream as the table that their file would hold."""
+    return _FRAMES[stream](stream, entries)
 
 
 def written(table: pl.DataFrame) -> bytes:
