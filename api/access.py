@@ -119,7 +119,9 @@ async def add_person(new: PersonWrite, caller: Keeper, access: AccessDoor, setti
 
 
 @router.patch("/people/{login}")
-async def change_person(login: str, change: PersonChange, caller: Keeper, access: AccessDoor) -> PersonRead:
+async def change_person(
+    login: str, change: PersonChange, caller: Keeper, access: AccessDoor, settings: Settings
+) -> PersonRead:
     """Change a person; it holds from the next request on. With a new password, or disabled, all sessions end."""
     person = await access.person(login)
     if person is None:
@@ -128,6 +130,7 @@ async def change_person(login: str, change: PersonChange, caller: Keeper, access
         raise HTTPException(HTTPStatus.CONFLICT, "Nobody disables or demotes themselves: another admin does.")
     wanted = {name: value for name in Reach.__struct_fields__ if (value := getattr(change, name)) is not None}
     role = change.role or person.role
+    is_anothers = login != caller.name and bool(change.model_fields_set - {"name"})
     changed = msgspec.structs.replace(
         person,
         name=change.name or person.name,
@@ -135,6 +138,7 @@ async def change_person(login: str, change: PersonChange, caller: Keeper, access
         reach=_reach_of(role, msgspec.structs.replace(person.reach, **wanted)),
         disabled=person.disabled if change.disabled is None else change.disabled,
         password=person.password if change.password is None else await _hashed(change.password),
+        changed_at=settings.wall() if is_anothers else person.changed_at,
     )
     await access.keep_person(changed, new=False)
     if change.password or changed.disabled:

@@ -85,7 +85,7 @@ class TokenWrite(Write):
 
 
 class ApprovalOrder(Write):
-    """A second person's word on a refund that waits."""
+    """A second person's word on an order that waits."""
 
     model_config = shown({"decision": "approve", "note": "seen the contract"})
 
@@ -94,9 +94,10 @@ class ApprovalOrder(Write):
 
 
 class ApprovalRead(BaseModel):
-    """A refund that waits for a second person."""
+    """An order that waits for a second person. `amount`: what it is about; of a settlement, the balance when it was asked for or looked at last."""
 
     id: str
+    kind: str
     account: str
     amount: Money
     currency: str

@@ -9,15 +9,20 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from api import (
     access,
+    account_life,
     accounts,
     alarms,
     approvals,
+    charge_items,
     decisions,
     events,
     finance,
     health,
+    meter_life,
+    meter_orders,
     meters,
     metrics,
+    money,
     readings,
     reports,
     usage,
@@ -86,7 +91,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _add_routes(app: FastAPI) -> None:
-    for part in (accounts, approvals, meters, decisions, alarms, events, readings, access):
+    parts = (
+        accounts, money, account_life, charge_items, approvals,
+        meters, meter_life, decisions, meter_orders, alarms, events, readings, access,
+    )  # fmt: skip
+    for part in parts:
         app.include_router(part.router)
     for router in (usage.accounts, usage.meters, finance.router, reports.router):
         app.include_router(router)

@@ -1,5 +1,6 @@
 """What routes are given: the store and the settings of their app, and who asks."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -12,7 +13,7 @@ from connectors.redis.access import Access
 from connectors.redis.live import LiveStore
 from domain.access import Caller, Scope
 
-ORDERS = frozenset({Scope.RECHARGE, Scope.REFUND, Scope.CONTROL, Scope.DECIDE})
+ORDERS = frozenset({Scope.RECHARGE, Scope.REFUND, Scope.CONTROL, Scope.DECIDE, Scope.MANAGE})
 """Scopes of doors behind which money or supply moves: counted by the hour."""
 
 
@@ -41,6 +42,21 @@ def needs(scope: Scope) -> Any:
     return Depends(door)
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What an order passes over: the store, what waits for a second person, and the settings."""
+
+    store: LiveStore
+    access: Access
+    settings: ApiSettings
+
+
+async def _desk(request: Request) -> Desk:
+    kept = request.app.state
+    return Desk(kept.store, kept.access, kept.settings)
+
+
+DeskDoor = Annotated[Desk, Depends(_desk)]
 StoreDoor = Annotated[LiveStore, kept("store")]
 Settings = Annotated[ApiSettings, kept("settings")]
 AccessDoor = Annotated[Access, kept("access")]
@@ -50,6 +66,7 @@ Recharger = Annotated[Caller, needs(Scope.RECHARGE)]
 Refunder = Annotated[Caller, needs(Scope.REFUND)]
 Switcher = Annotated[Caller, needs(Scope.CONTROL)]
 Decider = Annotated[Caller, needs(Scope.DECIDE)]
+Manager = Annotated[Caller, needs(Scope.MANAGE)]
 Approver = Annotated[Caller, needs(Scope.APPROVE)]
 Keeper = Annotated[Caller, needs(Scope.ACCESS)]
 Auditor = Annotated[Caller, needs(Scope.AUDIT)]

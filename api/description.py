@@ -62,6 +62,8 @@ PROBLEM: dict[str, Any] = {
             "enum": [str(each) for each in Refusal if each],
         },
         "errors": {"type": "array", "items": _MISTAKE},
+        "part": {"type": "string", "description": "Of an opening: the part that was refused."},
+        "done": {"type": "array", "items": {"type": "object"}, "description": "What became of the parts before it."},
     },
     "examples": [
         {
@@ -128,7 +130,7 @@ def _problems(path: str, method: str, operation: dict[str, Any], *, is_open: boo
         found += [HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS]
     if not is_open:
         found.append(HTTPStatus.FORBIDDEN)
-    if "{" in path:
+    if "{" in path or str(HTTPStatus.ACCEPTED.value) in operation["responses"]:
         found.append(HTTPStatus.NOT_FOUND)
     if "requestBody" in operation:
         found += [HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE]

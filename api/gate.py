@@ -129,11 +129,15 @@ async def holds(request: Request, caller: Caller) -> bool:
 async def _bearer(access: Access, token: Token) -> Caller | None:
     """Whose token it is, as that person or program is now."""
     if not token.person:
-        return Caller(name=f"token:{token.id}", role=token.role, reach=token.reach, token=token.id)
+        return Caller(
+            name=f"token:{token.id}", role=token.role, reach=token.reach, token=token.id,
+            since=token.made_at, made_by=token.made_by,
+        )  # fmt: skip
     person = await access.person(token.person)
     if person is None or person.disabled:
         return None
-    return Caller(name=person.login, role=person.role, reach=person.reach, token=token.id)
+    since = max(person.made_at, person.changed_at)
+    return Caller(name=person.login, role=person.role, reach=person.reach, token=token.id, since=since)
 
 
 def client_of(scope: Scope) -> str:

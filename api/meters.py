@@ -1,22 +1,18 @@
 """Meters: their live values, and orders to force their supply."""
 
-from http import HTTPStatus
-
 from fastapi import APIRouter, Response
-from starlette.exceptions import HTTPException
 
-from api.dependencies import Reader, Settings, StoreDoor, Switcher
-from api.direct import Direct
-from api.models import ControlOrder, ControlOutcome, MeterPath, MeterRead, OrderPath
-from api.orders import UNDECIDED, control_outcome, decided, reply
+from api.dependencies import DeskDoor, Reader, StoreDoor, Switcher
+from api.models import ControlOrder, ControlOutcome, MeterPath, MeterRead
+from api.order_route import OrderRoute
+from api.orders import UNDECIDED, order_meter
 from api.problems import RefusedError
 from api.reach import meter_of
 from api.views import meter_read
 from domain.facts import ControlOrdered
-from domain.ids import order_id
 from domain.words import Refusal
 
-router = APIRouter(prefix="/meters", tags=["meters"], route_class=Direct)
+router = APIRouter(prefix="/meters", tags=["meters"], route_class=OrderRoute)
 
 
 @router.get("/{meter}")
@@ -35,13 +31,11 @@ async def get_meter(meter: MeterPath, caller: Reader, store: StoreDoor) -> Meter
     response_model=ControlOutcome,
     responses=UNDECIDED,
 )
-async def force_supply(
-    meter: MeterPath, order: ControlOrder, caller: Switcher, store: StoreDoor, settings: Settings
-) -> Response:
+async def force_supply(meter: MeterPath, order: ControlOrder, caller: Switcher, desk: DeskDoor) -> Response:
     """Force a meter's supply for a time. The answer says that it is wanted; `GET /meters/{meter}` says what is seen."""
-    shard, record = await meter_of(store, caller, meter)
+    shard, record = await meter_of(desk.store, caller, meter)
     fact = ControlOrdered(
-        at=settings.clock(),
+        at=desk.settings.clock(),
         id=order.id,
         meter=record.meter,
         wanted=order.supply,
@@ -49,15 +43,4 @@ async def force_supply(
         operator=order.operator,
         note=order.note,
     )
-    outcome = await decided(store, shard, fact, settings.wait_seconds)
-    return reply(control_outcome(outcome) if outcome else None, order.id, f"/meters/{meter}/commands/{order.id}")
-
-
-@router.get("/{meter}/commands/{order}")
-async def get_force(meter: MeterPath, order: OrderPath, caller: Reader, store: StoreDoor) -> ControlOutcome:
-    """What became of an order to force the supply; kept for 90 days. 404: not decided, or never sent."""
-    _, record = await meter_of(store, caller, meter)
-    outcome = await store.outcome(record.account, order_id(order))
-    if outcome is None or outcome.meter != record.meter or outcome.kind != ControlOrdered.KIND:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "No order of this id has been decided for this meter.")
-    return control_outcome(outcome)
+    return await order_meter(desk, shard, fact)

@@ -9,7 +9,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 from ulid import ULID
 
 from domain.ids import account_id, meter_number, order_id, order_time_ms
@@ -88,12 +99,23 @@ def shown(*examples: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": list(examples)})
 
 
-class MoneyOrder(Write):
+class OrderWrite(Write):
+    """Base of every order. Its id is in the body, or in the header that `api.order_route` puts there."""
+
+    id: OrderId
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler.resolve_ref_schema(handler(schema))
+        found["required"] = [name for name in found["required"] if name != "id"]
+        return found
+
+
+class MoneyOrder(OrderWrite):
     """A recharge, or a refund."""
 
     model_config = shown({"id": "01K5QYV3J8Z6M2T4W9X1C7B0ND", "amount": "50.00", "currency": "CNY", "channel": "cash"})
 
-    id: OrderId
     amount: Amount
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     channel: Annotated[str, Field(max_length=64)] = ""
@@ -105,7 +127,7 @@ class MoneyOrder(Write):
         return money_micros(self.amount)
 
 
-class DecisionOrder(Write):
+class DecisionOrder(OrderWrite):
     """A person's word on the readings of a meter that wait under a reason. `register` and `usage` belong to rebaseline."""
 
     model_config = shown(
@@ -118,7 +140,6 @@ class DecisionOrder(Write):
         }
     )
 
-    id: OrderId
     reason: Annotated[str, Field(min_length=1, max_length=64)]
     decision: Literal["accept", "rebaseline", "discard"]
     register_: Annotated[Counted | None, Field(alias="register")] = None
@@ -127,7 +148,7 @@ class DecisionOrder(Write):
     note: Annotated[str, Field(max_length=500)]
 
 
-class CorrectionOrder(Write):
+class CorrectionOrder(OrderWrite):
     """Usage that was charged wrongly in a time: so much on top, or given back where it is negative."""
 
     model_config = shown(
@@ -141,7 +162,6 @@ class CorrectionOrder(Write):
         }
     )
 
-    id: OrderId
     from_: Annotated[Instant, Field(alias="from")]
     until: Instant
     usage: Counted
@@ -150,27 +170,25 @@ class CorrectionOrder(Write):
     note: Annotated[str, Field(max_length=500)]
 
 
-class PurchasesOrder(Write):
+class PurchasesOrder(OrderWrite):
     """A person knows why a meter's purchase counter shows this."""
 
     model_config = shown(
         {"id": "01K5QYV3J8Z6M2T4W9X1C7B0ND", "count": 7, "operator": "li", "note": "the old tenant's card"}
     )
 
-    id: OrderId
     count: Annotated[int, Field(ge=0, le=65_535)]
     operator: Annotated[str, Field(min_length=1, max_length=64)]
     note: Annotated[str, Field(max_length=500)]
 
 
-class ControlOrder(Write):
+class ControlOrder(OrderWrite):
     """Force a meter's supply on or off, until a time or for some minutes, or give it back to automatic."""
 
     model_config = shown(
         {"id": "01K5QYV3J8Z6M2T4W9X1C7B0ND", "wanted": "off", "minutes": 60, "operator": "li", "note": "repair"}
     )
 
-    id: OrderId
     wanted: Literal["on", "off", "automatic"]
     until: Instant | None = None
     minutes: Annotated[int, Field(ge=1, le=FORCED_MINUTES_MAX)] | None = None
@@ -273,10 +291,27 @@ class AccountDay(Read):
     cost: Money
 
 
+class AlarmsRead(Read):
+    """When an account is warned, cut and restored."""
+
+    low: Money
+    pretrip: Money
+    arrears: Money
+    hysteresis: Money
+    reconnect: Money
+    max_balance: Money
+    overdraft: Money
+    repeat_minutes: int
+    repeat_max: int
+
+
 class AccountRead(AccountSummary):
-    """An account with its meters."""
+    """An account with its meters. `policy`: whose `alarms` it has; null: its own."""
 
     opened_at: Time
+    state: Literal["open", "prepared", "closed"]
+    policy: str | None
+    alarms: AlarmsRead
     meters: list[AccountMeter]
     day: AccountDay | None
 
@@ -429,7 +464,10 @@ class OutcomeRead(Read):
 
 
 class MoneyOutcome(OutcomeRead):
-    """What became of a recharge or a refund, and the balance right after it."""
+    """What became of an order of an account, the amount that it moved, and the balance right after it.
+
+    Of a closing or a transfer `amount` is what the tenant got, below zero where the tenant paid.
+    """
 
     account: str
     amount: Money
@@ -438,13 +476,13 @@ class MoneyOutcome(OutcomeRead):
 
 
 class ControlOutcome(OutcomeRead):
-    """What became of an order to force a supply. That it was accepted does not say that the supply has moved."""
+    """What became of an order about a supply. That it was accepted does not say that the supply has moved."""
 
     meter: str
 
 
 class DecisionOutcome(OutcomeRead):
-    """What became of a decision, a correction or an accepted purchase count: what it charged, below zero where it gave back, and the balance right after it."""
+    """What became of an order about what a meter counts: what it charged, below zero where it gave back, and the balance right after it."""
 
     meter: str
     account: str | None

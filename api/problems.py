@@ -64,11 +64,12 @@ STATUS: dict[Refusal, HTTPStatus] = {
 
 
 class RefusedError(Exception):
-    """An order or a question was refused, by name."""
+    """An order or a question was refused, by name. `members`: what the problem says besides."""
 
-    def __init__(self, refusal: Refusal, detail: str = "") -> None:
+    def __init__(self, refusal: Refusal, detail: str = "", **members: Any) -> None:
         self.refusal = refusal
         self.detail = detail
+        self.members = members
         super().__init__(refusal)
 
     @classmethod
@@ -113,7 +114,7 @@ def answer_problems(app: FastAPI) -> None:
 def _refused(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RefusedError)
     kind = f"urn:meterline:refusal:{error.refusal}"
-    return problem(STATUS[error.refusal], error.detail, kind, refusal=str(error.refusal))
+    return problem(STATUS[error.refusal], error.detail, kind, refusal=str(error.refusal), **error.members)
 
 
 def _too_often(_request: Request, error: Exception) -> JSONResponse:

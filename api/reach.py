@@ -3,6 +3,10 @@
 What is out of reach is answered as if it were not there: nobody learns of others' accounts by asking for them.
 """
 
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+
 from api.problems import RefusedError
 from connectors.redis.live import AccountAndMeters, AccountView, LiveStore
 from domain.access import Caller
@@ -28,6 +32,13 @@ async def check_account(store: LiveStore, caller: Caller, account: str) -> None:
     """That an order for this account is the caller's to give. Whether it exists is the machine's to say. Raises RefusedError."""
     if not caller.reach.everything:
         await account_of(store, caller, account)
+
+
+def check_site(caller: Caller, account: str, site: str) -> None:
+    """That the caller may let an account be in a site: within reach by its name or by the site. Raises HTTPException."""
+    reach = caller.reach
+    if not (reach.everything or account in reach.accounts or site in reach.sites):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "Neither this account nor this site is within your reach.")
 
 
 async def meter_of(store: LiveStore, caller: Caller, meter: str) -> tuple[int, MeterRecord]:

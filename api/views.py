@@ -9,6 +9,7 @@ from api.models import (
     AccountMeter,
     AccountRead,
     AccountSummary,
+    AlarmsRead,
     CaseRead,
     CommandRead,
     ComparisonRead,
@@ -29,7 +30,7 @@ from domain.ids import meter_text
 from domain.state import Comparison, MainMeter, MeterRecord, OpenCommand, PurchaseCount, QuarantineCase
 from domain.supply_text import Standing, Text, must_clear, why
 from domain.units import MINUTE_MS, money_text, quantity_text
-from domain.words import Commodity, Ledger, Level, Reason, Status, Supply
+from domain.words import AccountState, Commodity, Ledger, Level, Reason, Status, Supply
 from tariffs.loader import load_tariff
 
 _EPOCH = date(1970, 1, 1)
@@ -59,9 +60,22 @@ def account_read(view: AccountView, meters: list[tuple[MeterRecord, Any]]) -> Ac
     return AccountRead(
         **_summary(view),
         opened_at=iso(view.record.opened_at),
+        **_life(view),
         meters=[_account_meter(record, row) for record, row in meters],
         day=_account_day(meters),
     )
+
+
+def _life(view: AccountView) -> dict[str, Any]:
+    """Where an account is in its life, and by which amounts it is judged."""
+    terms = view.record.alarms
+    names = ("low", "pretrip", "arrears", "hysteresis", "reconnect", "max_balance", "overdraft")
+    alarms = {name: money_text(getattr(terms, name)) for name in names}
+    return {
+        "state": AccountState(int(view.row["state"])).name.lower(),
+        "policy": view.record.policy or None,
+        "alarms": AlarmsRead(**alarms, repeat_minutes=terms.repeat_ms // MINUTE_MS, repeat_max=terms.repeat_max),
+    }
 
 
 def _account_meter(record: MeterRecord, row: Any) -> AccountMeter:

@@ -23,13 +23,12 @@ from domain.facts import AccountOpened, Fact, MeterInstalled, Place, RechargeOrd
 from domain.ids import meter_text, order_id, shard_of
 from domain.state import AccountRecord, KeptOutcome, MeterRecord
 from domain.units import DAY_MS, ORDER_MAX_MICROS, money_text
+from domain.words import RATED_PER_HOUR
 from flows.orders.accounts import opening_digest, terms_mistake
 from flows.orders.meters import is_same_meter, meter_mistake
 from tariffs.loader import catalogue, load_tariff
 from tariffs.tariff import Tariff
 
-RATED_PER_HOUR = (50_000, 10_000)
-"""Wh and litres: more in an hour is a jump, for meters without a profile."""
 RECHARGED_BACK_DAYS = 60
 """How old the date of a first recharge may be: its id is kept for 90 days."""
 

@@ -26,13 +26,11 @@ from domain.facts import (
 )
 from domain.ids import meter_number, meter_text, shard_of
 from domain.units import DAY_MS, PICOS_PER_MICRO, money_text
-from domain.words import Commodity, Metering
+from domain.words import RATED_PER_HOUR, Commodity, Metering
 from flows.settle import settle_once
 from tariffs.loader import catalogue, load_tariff
 from tariffs.tariff import Tariff
 
-RATED_PER_HOUR = {Commodity.ELECTRICITY: 50_000, Commodity.WATER: 10_000}
-"""For meters that an import opens: more Wh or litres in an hour than a home can use is a jump."""
 NAMED_FROM, NAMED_FROM_COUNT = 900_000_000_000, 99_999_999_999
 """Numbers for meters that have only a name in a file."""
 

@@ -18,7 +18,7 @@ from connectors.archive.errors import ArchiveError
 from connectors.archive.files import Archive
 from connectors.redis.errors import StoreError
 from connectors.redis.live import LiveStore
-from domain.units import money_micros
+from domain.units import ORDER_MAX_MICROS, money_micros, money_text
 
 NO_ARCHIVE = "none"
 TOKEN_VARIABLE = "METERLINE_API_TOKEN"  # noqa: S105 - the variable's name
@@ -33,7 +33,7 @@ DocsOption = Annotated[bool, typer.Option("--docs", help="Show /docs and /openap
 ApproveOption = Annotated[
     str,
     typer.Option(
-        help="A refund of more than this, such as 500.00, needs a second person; empty: none does.",
+        help="Refunds and adjustments of more than this, such as 500.00, at once or by one caller in a day, need a second person; empty: none do.",
         envvar="METERLINE_APPROVE_OVER",
     ),
 ]
@@ -118,8 +118,8 @@ def _limit(text: str) -> int | None:
         limit = money_micros(text) if text else None
     except ValueError as error:
         raise refused(f"--approve-over: {error}") from None
-    if limit is not None and limit < 0:
-        raise refused("--approve-over: expected 0 or more")
+    if limit is not None and not 0 <= limit <= ORDER_MAX_MICROS:
+        raise refused(f"--approve-over: expected 0 to {money_text(ORDER_MAX_MICROS)}, more than which no order may be")
     return limit
 
 

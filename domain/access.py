@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from domain.facts import RefundOrdered
 from domain.state import AccountRecord
 
 
@@ -15,6 +16,7 @@ class Scope(StrEnum):
     REFUND = "refund"
     CONTROL = "control"
     DECIDE = "decide"
+    MANAGE = "manage"
     APPROVE = "approve"
     ACCESS = "access"
     AUDIT = "audit"
@@ -34,7 +36,7 @@ class Role(StrEnum):
 
 SCOPES: dict[Role, frozenset[Scope]] = {
     Role.ADMIN: frozenset(Scope),
-    Role.OPERATOR: frozenset({Scope.READ, Scope.RECHARGE, Scope.REFUND, Scope.CONTROL, Scope.DECIDE}),
+    Role.OPERATOR: frozenset({Scope.READ, Scope.RECHARGE, Scope.REFUND, Scope.CONTROL, Scope.DECIDE, Scope.MANAGE}),
     Role.FINANCE: frozenset({Scope.READ, Scope.RECHARGE, Scope.REFUND, Scope.APPROVE}),
     Role.VIEWER: frozenset({Scope.READ}),
     Role.TENANT: frozenset({Scope.READ}),
@@ -56,7 +58,10 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who signs in. `password`: an argon2id hash. Times in ms UTC."""
+    """Somebody who signs in. `password`: an argon2id hash. Times in ms UTC.
+
+    `changed_at`: when somebody else last changed what this person may do or signs in by; 0: never since `made_at`.
+    """
 
     login: str
     name: str
@@ -66,6 +71,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     made_at: int
     made_by: str
     disabled: bool = False
+    changed_at: int = 0
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,12 +93,22 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Whoever asks: `name` is a person's login, `token:ID` of a program, or `root` of the secret that the API was started with."""
+    """Whoever asks: `name` is a person's login, `token:ID` of a program, or `root` of the secret that the API was started with.
+
+    `since`: ms UTC of when somebody last made or changed this person or token; 0: never. `made_by`: who made a program's token; "" of others.
+    """
 
     name: str
     role: Role
     reach: Reach
     token: str = ""
+    since: int = 0
+    made_by: str = ""
+
+    @property
+    def is_person(self) -> bool:
+        """Whether it is somebody who signed in, and no program or the secret that the API was started with."""
+        return bool(self.token) and not self.name.startswith("token:")
 
     @property
     def scopes(self) -> frozenset[Scope]:
@@ -105,7 +121,11 @@ ROOT = Caller(name="root", role=Role.ADMIN, reach=Reach(everything=True))
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
-    """A refund that waits for a second person: what was asked, by whom, and when (ms UTC). Kept by the order's id."""
+    """An order that waits for a second person: what was asked, by whom, and when (ms UTC). Kept by the order's id.
+
+    `kind`: of the fact that it becomes; `terms`: what that fact says besides, by its field. `amount_micros`: what it was about when it was asked for.
+    `asked_since`, `asked_made_by`: as of the `Caller` who asked.
+    """
 
     id: str
     account: str
@@ -115,6 +135,10 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     note: str
     asked_by: str
     asked_at: int
+    kind: str = RefundOrdered.KIND
+    terms: dict[str, str | bool] = {}
+    asked_since: int = 0
+    asked_made_by: str = ""
 
 
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):

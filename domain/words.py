@@ -143,6 +143,9 @@ CASH_BY_CHANNEL = {
 UNITS = {Commodity.ELECTRICITY: "kWh", Commodity.WATER: "m³"}
 """What a thousand Wh or litres are called."""
 
+RATED_PER_HOUR = {Commodity.ELECTRICITY: 50_000, Commodity.WATER: 10_000}
+"""Wh and litres: more in an hour is a jump, for meters of which nothing else is known."""
+
 REVENUE = {Commodity.ELECTRICITY: Ledger.REVENUE_ELECTRICITY, Commodity.WATER: Ledger.REVENUE_WATER}
 
 

@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from connectors.redis.errors import StoreError
-from connectors.redis.keys import APPROVALS, AUDIT, AUDIT_HEAD, PEOPLE, TOKEN_USES, TOKENS
+from connectors.redis.keys import APPROVALS, AUDIT, AUDIT_HEAD, PEOPLE, TOKEN_USES, TOKENS, alone_keys
 from connectors.redis.live import LiveStore
 from connectors.redis.together import Together
 from domain.access import Approval, AuditEvent, Person, Token
 from domain.ids import LOG_START, EntryId, entry_id, entry_text
+from domain.units import DAY_MS
 
 CHAIN_BEGIN = bytes(32)
 _ATTEMPTS = 100
@@ -30,6 +31,28 @@ if head ~= ARGV[1] then return {0, head} end
 redis.call('XADD', KEYS[1], '*', 'v', '1', 'b', ARGV[3], 'c', ARGV[2])
 redis.call('SET', KEYS[2], ARGV[2])
 return {1, ARGV[2]}
+"""
+
+
+ALONE_MS = DAY_MS
+"""How long an amount that was ordered without a second person counts."""
+# KEYS[1] ids by when they were ordered, KEYS[2] the amount of each and their `sum`; ARGV now, up to when is over, the most, an id, its amount.
+# Returns whether the order is within. Amounts are below 2^53, which Lua counts exactly. An id counts once, with the most that it was ordered with.
+_ALONE = """\
+for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', ARGV[2], 'BYSCORE')) do
+  redis.call('HINCRBY', KEYS[2], 'sum', '-' .. redis.call('HGET', KEYS[2], id))
+  redis.call('HDEL', KEYS[2], id)
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
+local counted = tonumber(redis.call('HGET', KEYS[2], ARGV[4]) or '0')
+local more = tonumber(ARGV[5]) - counted
+if more <= 0 and counted > 0 then return 1 end
+if tonumber(redis.call('HGET', KEYS[2], 'sum') or '0') + more > tonumber(ARGV[3]) then return 0 end
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[4])
+redis.call('HSET', KEYS[2], ARGV[4], ARGV[5])
+redis.call('HINCRBY', KEYS[2], 'sum', string.format('%.0f', more))
+for _, name in ipairs(KEYS) do redis.call('PEXPIRE', name, ARGV[1] - ARGV[2]) end
+return 1
 """
 
 
@@ -110,6 +133,17 @@ class Access:
         """All that waits, in the order in which it was asked for."""
         found = [msgspec.msgpack.decode(each, type=Approval) for each in await self._call("HVALS", APPROVALS)]
         return sorted(found, key=lambda approval: (approval.asked_at, approval.id))
+
+    async def replace_approval(self, order: bytes, approval: Approval) -> None:
+        """What waits is about another amount now."""
+        await self._call("HSET", APPROVALS, order, msgspec.msgpack.encode(approval))
+
+    async def may_alone(self, caller: str, order: bytes, micros: int, most: int, now: int) -> bool:
+        """Whether what a caller orders alone in 24 hours stays within `most` micros with this order, which then counts. Times in ms UTC.
+
+        One step in the store, so that orders at the same time count together, whichever process has them. The same order again counts once.
+        """
+        return bool(await self._call("EVAL", _ALONE, 2, *alone_keys(caller), now, now - ALONE_MS, most, order, micros))
 
     async def drop_approval(self, order: bytes) -> None:
         """It has been decided about."""

@@ -9,9 +9,10 @@ VERDICT = "verdict"
 PEOPLE, TOKENS, TOKEN_USES = "people:{access}", "tokens:{access}", "token_uses:{access}"
 """Hashes of who may come in (`domain.access`): people by login, tokens by id, and when each was used last, ms UTC."""
 APPROVALS = "approvals:{access}"
-"""Hash of the refunds that wait for a second person (`domain.access.Approval`), by the 16 bytes of the order's id."""
+"""Hash of the orders that wait for a second person (`domain.access.Approval`), by the 16 bytes of the order's id."""
 AUDIT, AUDIT_HEAD = "audit:{access}", "audit_head:{access}"
 """The stream of what was attempted (`domain.access.AuditEvent`), and the digest after its last event."""
+
 
 STREAMS = ("postings", "usage", "quarantined", "refused", "alarms", "commands", "outcomes")
 
@@ -24,6 +25,16 @@ def key(name: str, shard: int) -> str:
 def ledger_key(shard: int, account_row: int) -> str:
     """List of an account's packed postings, oldest first; an archiver keeps the newest."""
     return f"ledger:{{{shard:02d}}}:{account_row}"
+
+
+def alone_keys(caller: str) -> tuple[str, str]:
+    """What a caller has ordered without a second person: ids by when, and the amount of each with their `sum`."""
+    return f"alone:{{access}}:{caller}", f"alone_amounts:{{access}}:{caller}"
+
+
+def held_meter_key(number: int) -> str:
+    """The order (its id) that a meter's number is held for while the machine decides it."""
+    return f"held_meter:{number}"
 
 
 def order_key(order: bytes) -> str:

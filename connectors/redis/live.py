@@ -21,7 +21,7 @@ from connectors.cancellation import heed_cancellation
 from connectors.redis import account_views
 from connectors.redis.errors import StoreError, StoreMismatch, StoreUnreachable
 from connectors.redis.formats import encode_fact
-from connectors.redis.keys import SITE, VERDICT, key, ledger_key, order_key
+from connectors.redis.keys import SITE, VERDICT, held_meter_key, key, ledger_key, order_key
 from connectors.redis.nodes import Nodes, connected_live, is_cluster
 from connectors.redis.store import check_site, connection_options, translated, understood
 from connectors.redis.together import Together
@@ -34,16 +34,19 @@ from domain.state import (
     PAGES,
     RECORDS,
     AccountRecord,
+    ChargeItem,
     Control,
     Forced,
     KeptOutcome,
     MainMeter,
     MeterRecord,
     OpenCommand,
+    PolicyRecord,
     PurchaseCount,
     QuarantineCase,
     Rows,
     ShardHeader,
+    SiteRecord,
     TariffRecord,
     rows_of,
 )
@@ -55,6 +58,10 @@ ORDER_CLAIM_SECONDS = 92 * 86_400
 _ACCOUNT_RECORD, _METER_RECORD = msgspec.msgpack.Decoder(AccountRecord), msgspec.msgpack.Decoder(MeterRecord)
 _HOMES_MAX = 2_000_000
 """Meters of which the shard is remembered, at most: some 200 MB."""
+METER_HELD_SECONDS = 86_400
+"""How long a meter's number is held for an order of which nobody has heard."""
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+_SCANNED = 10_000
 _WAITS = (0.002, 0.004, 0.008, 0.016, 0.03)
 
 
@@ -245,6 +252,28 @@ class LiveStore:
             )
         return shard if owner is None else int(owner)
 
+    async def order_shard(self, order: bytes) -> int | None:
+        """The shard that has an order's id (16 bytes), or None."""
+        with self.answered():
+            owner = await self._nodes.of(order_key(order)).get(order_key(order))
+        return None if owner is None else int(owner)
+
+    async def hold_meter(self, number: int, order: bytes) -> bool:
+        """Keep a meter's number for an order (16 bytes of its id) until it is decided. False: another order has it.
+
+        A shard's machine knows its own meters: without this, two shards could take one meter at the same time.
+        """
+        name = held_meter_key(number)
+        with self.answered():
+            holder = await self._nodes.of(name).set(name, order, nx=True, get=True, ex=METER_HELD_SECONDS)
+        return holder in {None, order}
+
+    async def release_meter(self, number: int, order: bytes) -> None:
+        """The order that a meter's number was held for is decided."""
+        name = held_meter_key(number)
+        with self.answered():
+            await self._nodes.of(name).eval(_RELEASE, 1, name, order)
+
     async def answer(self, shard: int, entry: EntryId, seconds: float) -> Outcome | None:
         """The outcome of the fact at a log position; None if it is not decided within `seconds`."""
         deadline = time.monotonic() + seconds
@@ -360,6 +389,11 @@ class LiveStore:
         )
         return {record.meter: (shard, record) for shard, record in records if not record.removed_at}
 
+    async def meter_record(self, shard: int, number: int) -> MeterRecord | None:
+        """What a shard has of a meter, also of one that went elsewhere; or None."""
+        found: MeterRecord | None = await self._record("meter_records", shard, str(number))
+        return found
+
     async def meter(self, number: int) -> MeterView | None:
         """A meter, or None."""
         located = await self.locate_meter(number)
@@ -384,6 +418,34 @@ class LiveStore:
     async def tariffs(self) -> dict[str, TariffRecord]:
         """All tariffs; they are the same in every shard."""
         return await self._records("tariff_records", 0)
+
+    async def tariff(self, tariff: str) -> TariffRecord | None:
+        """A tariff by its name, or None."""
+        found: TariffRecord | None = await self._record("tariff_records", 0, tariff)
+        return found
+
+    async def site(self, site: str) -> SiteRecord | None:
+        """A site by its name, or None."""
+        found: SiteRecord | None = await self._record("site_records", 0, site)
+        return found
+
+    async def policy(self, policy: str) -> PolicyRecord | None:
+        """A policy by its name, or None."""
+        found: PolicyRecord | None = await self._record("policy_records", 0, policy)
+        return found
+
+    async def account_terms(self, view: AccountView) -> Any:
+        """An account's terms: one row of `domain.state.ACCOUNT_TERMS`."""
+        return await self._row("account_terms", view.shard, view.record.row)
+
+    async def charge_items(self, view: AccountView) -> list[ChargeItem]:
+        """Fees that an account pays, by name. The server looks through the shard's fees and sends the account's."""
+        found: list[ChargeItem] = []
+        decoder, name = msgspec.msgpack.Decoder(ChargeItem), key("charge_items", view.shard)
+        with self.answered():
+            async for _, packed in self._at(view.shard).hscan_iter(name, f"{view.record.account}:*", _SCANNED):
+                found.append(decoder.decode(packed))
+        return sorted(found, key=lambda item: item.item)
 
     async def counted(self, view: AccountView) -> dict[Commodity, dict[int, int]]:
         """Wh or litres that an account's meters of a commodity have used, by tier period (epoch minutes UTC of its begin)."""

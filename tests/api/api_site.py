@@ -66,10 +66,10 @@ def append_site(store: Store) -> None:
         store.append(shard_of("A-101", store.shards), installed)
 
 
-def append_readings(store: Store, *readings: tuple[int, int], meter: int = METER) -> None:
-    """Readings of one meter: (time, register)."""
+def append_readings(store: Store, *readings: tuple[int, int], meter: int = METER, account: str = "A-101") -> None:
+    """Readings of one meter of an account: (time, register)."""
     times, registers = (np.array(column, np.int64) for column in zip(*readings, strict=True))
-    store.append(shard_of("A-101", store.shards), ReadingBlock(np.full(len(times), meter, np.int64), times, registers))
+    store.append(shard_of(account, store.shards), ReadingBlock(np.full(len(times), meter, np.int64), times, registers))
 
 
 def wait_until_settled(store: Store) -> None:

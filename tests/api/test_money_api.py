@@ -220,3 +220,65 @@ def test_an_id_is_for_one_account_whatever_the_shard(site, ask):
     assert first.status_code == 201
     assert second.status_code == 409
     assert second.json()["refusal"] == "exists_with_different_content"
+
+
+def adjustment(amount: str, **more):
+    """The body of an adjustment."""
+    return {"id": new_id(), "amount": amount, "currency": "CNY", "note": "misread", **more}
+
+
+def test_an_adjustment_gives_or_takes_and_names_what_it_corrects(site, ask):
+    """A person puts a balance right, below zero too; the posting names the order that was wrong."""
+    wrong = money("50.00")
+    ask("POST", "/accounts/A-101/recharges", json=wrong)
+
+    given = ask("POST", "/accounts/A-101/adjustments", json=adjustment("2.50"))
+    taken = ask("POST", "/accounts/A-101/adjustments", json=adjustment("-60.00", corrects=wrong["id"]))
+
+    postings = ask("GET", "/accounts/A-101/ledger").json()["postings"]
+    assert [(each.status_code, each.json()["amount"], each.json()["balance"]) for each in (given, taken)] == [
+        (201, "2.50", "52.50"),
+        (201, "-60.00", "-7.50"),
+    ]
+    assert (postings[0]["debit"], postings[0]["credit"]) == ("customer", "adjustments")
+    assert postings[0]["corrects"] == postings[2]["sequence"]
+    assert ask("GET", taken.headers["location"]).json() == taken.json()
+
+
+def test_a_recharge_whose_payment_failed_is_taken_back_once(site, ask):
+    """Whole, by the same channel, and never twice."""
+    paid = money("50.00", channel="wechat")
+    ask("POST", "/accounts/A-101/recharges", json=paid)
+
+    reversal = {"id": new_id(), "order": paid["id"], "note": "cancelled by the bank"}
+    sent = [
+        ask("POST", "/accounts/A-101/reversals", json=body)
+        for body in (reversal, reversal, reversal | {"id": new_id()})
+    ]
+
+    newest = ask("GET", "/accounts/A-101/ledger").json()["postings"][0]
+    assert [answer.status_code for answer in sent] == [201, 201, 409]
+    assert (sent[0].json()["balance"], sent[2].json()["refusal"]) == ("0.00", "already_reversed")
+    assert (newest["debit"], newest["credit"], newest["amount"]) == ("customer", "cash_wechat", "50.00")
+    assert ask("GET", sent[0].headers["location"]).json() == sent[0].json() == sent[1].json()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("adjustments", adjustment("0"), 422, "amount_is_zero"),
+        ("adjustments", adjustment("1.00", note=" "), 422, "note_missing"),
+        ("adjustments", adjustment("1.00", currency="EUR"), 422, "wrong_currency"),
+        ("adjustments", adjustment("1000000000.01"), 422, "amount_too_large"),
+        ("adjustments", adjustment("1.00", note=""), 422, "body.note"),
+        ("adjustments", adjustment("1.00", corrects="that one"), 422, "body.corrects"),
+        ("reversals", {"id": new_id(), "order": new_id()}, 404, "unknown_order"),
+        ("reversals", {"id": new_id(), "order": "that one"}, 422, "body.order"),
+    ],
+)
+def test_what_cannot_be_put_right_is_said(site, ask, path, body, status, said):
+    """By the name of the refusal, or by the field."""
+    answer = ask("POST", f"/accounts/A-101/{path}", json=body)
+
+    found = answer.json().get("refusal") or answer.json()["errors"][0]["field"]
+    assert (answer.status_code, found) == (status, said)
