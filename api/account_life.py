@@ -37,7 +37,7 @@ from api.orders import (
     reply,
 )
 from api.problems import RefusedError
-from api.reach import account_of, check_site
+from api.reach import account_of, check_place
 from domain.effects import Outcome
 from domain.facts import (
     AccountActivated,
@@ -62,7 +62,7 @@ async def open_account(order: AccountOpening, caller: Manager, desk: DeskDoor) -
     A part that is refused ends it: the problem's `done` has what was carried out before, and the same opening without that part, or with another
     one in its place, under a new id goes on from there.
     """
-    check_site(caller, order.account, order.place.site)
+    check_place(caller, order.account, order.place.site)
     facts = await _opening(desk, order)
     shard, done = shard_of(order.account, desk.store.shards), list[tuple[str, Outcome]]()
     for part, fact in facts:
@@ -152,7 +152,7 @@ async def change_account(account: AccountPath, order: AccountChange, caller: Man
     """Change an account's name, place, alarm amounts or policy; its balance is judged by new amounts at once."""
     view = await account_of(desk.store, caller, account)
     if order.place:
-        check_site(caller, account, order.place.site)
+        check_place(caller, account, order.place.site)
     fact = AccountUpdated(
         at=desk.settings.clock(), id=order.id, account=account, name=order.name, place=order.place.place if order.place else None,
         alarms=order.alarms.terms if order.alarms else None, policy=order.policy, operator=caller.name,

@@ -1,5 +1,6 @@
 """The app: routes, doors and measures put together. A request passes measure ▸ headers ▸ gzip ▸ audit ▸ gate ▸ size ▸ route."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,20 +14,28 @@ from api import (
     accounts,
     alarms,
     approvals,
+    batches,
     charge_items,
     decisions,
     events,
+    everyone,
     finance,
     health,
     meter_life,
     meter_orders,
+    meter_terms,
     meters,
     metrics,
     money,
+    policies,
     readings,
     reports,
+    tariffs,
     usage,
 )
+from api.apart import Apart
+from api.batch_models import BODY_BYTES_MAX
+from api.batch_worker import BatchWorker
 from api.description import described, name_of
 from api.events import AlarmEvents
 from api.figures import answer_figures
@@ -39,6 +48,8 @@ from api.settings import ApiSettings
 from connectors.archive.files import Archive
 from connectors.archive.joined import Joined
 from connectors.redis.access import Access
+from connectors.redis.batches import Batches
+from connectors.redis.everyone import Everyone
 from connectors.redis.live import LiveStore
 
 GZIP_FROM_BYTES = 4_096
@@ -86,14 +97,23 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.limits, app.state.events = Limits(app.state.settings), AlarmEvents(store)
     archive = app.state.settings.archive
     app.state.joined = Joined(store, Archive.at(archive) if archive else None)
-    yield
-    await store.close()
+    app.state.everyone, app.state.batches = Everyone(store), Batches(store)
+    app.state.apart = Apart(app.state.settings.apart_seconds)
+    working = asyncio.create_task(BatchWorker(store, app.state.access, app.state.batches, app.state.settings).run())
+    try:
+        yield
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await asyncio.to_thread(app.state.apart.close)
+        await store.close()
 
 
 def _add_routes(app: FastAPI) -> None:
     parts = (
         accounts, money, account_life, charge_items, approvals,
-        meters, meter_life, decisions, meter_orders, alarms, events, readings, access,
+        meters, meter_life, meter_terms, decisions, meter_orders,
+        tariffs, policies, everyone, batches, alarms, events, readings, access,
     )  # fmt: skip
     for part in parts:
         app.include_router(part.router)
@@ -106,7 +126,8 @@ def _add_routes(app: FastAPI) -> None:
 
 def _add_doors(app: FastAPI, settings: ApiSettings) -> None:
     """Last added, first passed."""
-    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max, of_path={READINGS_PATH: readings.BYTES_MAX})
+    larger = {READINGS_PATH: readings.BYTES_MAX, "/batches": BODY_BYTES_MAX}
+    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max, of_path=larger)
     app.add_middleware(Gate, settings=settings, open_paths=OPEN_PATHS + (DOCS_PATHS if settings.docs else ()))
     app.add_middleware(Audited, settings=settings)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=1)

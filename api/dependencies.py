@@ -6,10 +6,13 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
+from api.apart import Apart
 from api.limits import Limits
 from api.problems import TooOftenError
 from api.settings import ApiSettings
 from connectors.redis.access import Access
+from connectors.redis.batches import Batches
+from connectors.redis.everyone import Everyone
 from connectors.redis.live import LiveStore
 from domain.access import Caller, Scope
 
@@ -26,13 +29,18 @@ def kept(name: str) -> Any:
     return Depends(found)
 
 
+def check_scope(caller: Caller, scope: Scope) -> None:
+    """That a caller's role has a scope. Raises HTTPException."""
+    if scope not in caller.scopes:
+        raise HTTPException(403, f"This needs the scope {scope}, which the role {caller.role} does not have.")
+
+
 def needs(scope: Scope) -> Any:
     """A dependency that gives the caller, if its role has a scope. Every route behind the gate has one; it is marked with `scope`."""
 
     async def door(request: Request) -> Caller:
         caller: Caller = request.state.caller
-        if scope not in caller.scopes:
-            raise HTTPException(403, f"This needs the scope {scope}, which the role {caller.role} does not have.")
+        check_scope(caller, scope)
         limits: Limits = request.app.state.limits
         if scope in ORDERS and (seconds := await limits.orders(caller.name)):
             raise TooOftenError(seconds)
@@ -61,6 +69,9 @@ StoreDoor = Annotated[LiveStore, kept("store")]
 Settings = Annotated[ApiSettings, kept("settings")]
 AccessDoor = Annotated[Access, kept("access")]
 LimitsDoor = Annotated[Limits, kept("limits")]
+ApartDoor = Annotated[Apart, kept("apart")]
+EveryoneDoor = Annotated[Everyone, kept("everyone")]
+BatchesDoor = Annotated[Batches, kept("batches")]
 Reader = Annotated[Caller, needs(Scope.READ)]
 Recharger = Annotated[Caller, needs(Scope.RECHARGE)]
 Refunder = Annotated[Caller, needs(Scope.REFUND)]

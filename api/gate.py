@@ -140,6 +140,17 @@ async def _bearer(access: Access, token: Token) -> Caller | None:
     return Caller(name=person.login, role=person.role, reach=person.reach, token=token.id, since=since)
 
 
+async def caller_named(access: Access, name: str, now: int, *, by_root: bool) -> Caller | None:
+    """Whoever asked for something a while ago, as that person or program is now (ms UTC of the wall); None: may not come in any more."""
+    if by_root:
+        return ROOT
+    if name.startswith("token:"):
+        token = await access.token(name.removeprefix("token:"))
+        return await _bearer(access, token) if token and not 0 < token.expires_at <= now else None
+    person = await access.person(name)
+    return Caller(name=name, role=person.role, reach=person.reach) if person and not person.disabled else None
+
+
 def client_of(scope: Scope) -> str:
     """The address that a request comes from: its peer's, or what a proxy on this machine says of it."""
     return str(scope["client"][0]) if scope.get("client") else ""

@@ -21,13 +21,18 @@ class Limits:
         self._requests, self._orders = parse(settings.requests), parse(settings.orders)
         self._denials, self._logins = parse(settings.denials), parse(settings.logins)
 
+    @property
+    def orders_max(self) -> int:
+        """How many orders a caller may give at once, if it has given none."""
+        return int(self._orders.amount)
+
     async def requests(self, caller: str) -> int:
         """A request of a caller."""
         return await self._hit(self._requests, "requests", caller)
 
-    async def orders(self, caller: str) -> int:
-        """An order of a caller: money, switching, a person's decision."""
-        return await self._hit(self._orders, "orders", caller)
+    async def orders(self, caller: str, count: int = 1) -> int:
+        """An order of a caller: money, switching, a person's decision; or so many at once, all of them or none."""
+        return await self._hit(self._orders, "orders", caller, count)
 
     async def denials(self, client: str) -> int:
         """A request of an address without a known token, or with a wrong password."""
@@ -37,8 +42,8 @@ class Limits:
         """An attempt to sign in as somebody."""
         return await self._hit(self._logins, "logins", login)
 
-    async def _hit(self, item: RateLimitItem, what: str, who: str) -> int:
-        if self._window.hit(item, what, who):
+    async def _hit(self, item: RateLimitItem, what: str, who: str, count: int = 1) -> int:
+        if self._window.hit(item, what, who, cost=count):
             return 0
         reset, _ = self._window.get_window_stats(item, what, who)
         return max(1, math.ceil(reset - time.time()))

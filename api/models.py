@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    PlainSerializer,
     WithJsonSchema,
     model_validator,
 )
@@ -23,6 +24,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from ulid import ULID
 
+from connectors.redis.formats import iso
 from domain.ids import account_id, meter_number, order_id, order_time_ms
 from domain.units import MINUTE_MS, MONEY_MAX_MICROS, money_micros, quantity_thousandths
 from domain.words import Supply
@@ -81,7 +83,12 @@ Counted = Annotated[
     AfterValidator(_counted),
     Field(description="Decimal text in kWh or m³, at most 3 decimals.", examples=["1.250"]),
 ]
-Instant = Annotated[int, BeforeValidator(instant_ms), WithJsonSchema({"type": "string", "format": "date-time"})]
+Instant = Annotated[
+    int,
+    BeforeValidator(instant_ms),
+    PlainSerializer(iso, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 Money = Annotated[str, Field(description="Decimal text.", examples=["12.50"])]
 Quantity = Annotated[str, Field(description="Decimal text in kWh or m³.", examples=["1.250"])]
 ReasonWord = Literal["in_credit", "arrears", "forced", "protected", "safety", "load", "schedule", "no_trip", "closed"]

@@ -23,16 +23,21 @@ from domain.facts import (
     ChargeItemEnded,
     ChargeItemSet,
     ControlOrdered,
+    ControlTermsSet,
     LoadReleased,
+    MainMeterSet,
     MeterInstalled,
     MeterRemoved,
     MeterReplaced,
+    MeterWatchSet,
+    ProtectionOrdered,
     PurchasesAccepted,
     QuarantineDecided,
     ReadingCorrected,
     RechargeOrdered,
     RefundOrdered,
     ReversalOrdered,
+    TariffAssigned,
 )
 from domain.ids import meter_text, order_id, shard_of
 from domain.units import money_text
@@ -62,6 +67,8 @@ MeterOrder = (
     | ReadingCorrected
     | PurchasesAccepted
 )
+TermsOrder = TariffAssigned | ControlTermsSet | ProtectionOrdered | MeterWatchSet | MainMeterSet
+Order = AccountOrder | MeterOrder | TermsOrder
 OF_METERS: dict[str, type[MeterOrder]] = {
     "installations": MeterInstalled,
     "replacements": MeterReplaced,
@@ -83,7 +90,7 @@ UNDECIDED: dict[int | str, dict[str, Any]] = {
 """What a route of orders may answer besides 201."""
 
 
-async def decided(store: LiveStore, shard: int, fact: AccountOrder | MeterOrder, seconds: float) -> Outcome | None:
+async def decided(store: LiveStore, shard: int, fact: Order, seconds: float) -> Outcome | None:
     """What the machine decided about an order; None if it did not within `seconds`. Raises RefusedError.
 
     A shard's machine knows the ids of its own orders. That an id is not used for another shard's order is seen to here,

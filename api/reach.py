@@ -3,6 +3,7 @@
 What is out of reach is answered as if it were not there: nobody learns of others' accounts by asking for them.
 """
 
+from collections.abc import Iterable
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -34,7 +35,7 @@ async def check_account(store: LiveStore, caller: Caller, account: str) -> None:
         await account_of(store, caller, account)
 
 
-def check_site(caller: Caller, account: str, site: str) -> None:
+def check_place(caller: Caller, account: str, site: str) -> None:
     """That the caller may let an account be in a site: within reach by its name or by the site. Raises HTTPException."""
     reach = caller.reach
     if not (reach.everything or account in reach.accounts or site in reach.sites):
@@ -72,3 +73,31 @@ async def accounts_in(
         for shard, some in sorted(found.items())
         if (kept := [each for each in some if caller.reach.has(each) and site in {None, each.place.site}])
     }
+
+
+async def meters_of(store: LiveStore, caller: Caller, numbers: Iterable[int]) -> dict[int, tuple[int, MeterRecord]]:
+    """The shard and record of those of some meters whose accounts the caller reaches."""
+    located = await store.locate_meters(list(numbers))
+    if caller.reach.everything:
+        return located
+    records = await store.account_records({record.account for _, record in located.values()})
+    return {
+        number: found
+        for number, found in located.items()
+        if found[1].account in records and caller.reach.has(records[found[1].account])
+    }
+
+
+async def accounts_of(store: LiveStore, caller: Caller, accounts: set[str]) -> set[str]:
+    """Those of some accounts that are there and that the caller reaches."""
+    records = await store.account_records(accounts)
+    return {account for account, record in records.items() if caller.reach.has(record)}
+
+
+async def check_site(store: LiveStore, caller: Caller, site: str, *, by_name: bool = True) -> None:
+    """That a site is the caller's: within reach itself or, `by_name`, as that of an account within reach. Raises HTTPException."""
+    if caller.reach.everything or site in caller.reach.sites:
+        return
+    records = await store.account_records(set(caller.reach.accounts)) if by_name else {}
+    if not any(record.place.site == site for record in records.values()):
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such site.")

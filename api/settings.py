@@ -21,7 +21,8 @@ class ApiSettings:
     how often a caller may ask, and order; `denials`: how often an address may come without a known token; `logins`: how often
     somebody may try to sign in as one person. `session_hours`: how long a sign-in holds. `approve_over`: micros of a refund beyond
     which a second person must approve it; None: one person is enough. `beat_seconds`: how often a stream of events shows that it lives, and its
-    listener's token is looked at again. `archive`: where the archive lies, a folder or URL; "": there is none.
+    listener's token is looked at again. `archive`: where the archive lies, a folder or URL; "": there is none. `apart_seconds`: work on a
+    tariff document is ended after so long.
     """
 
     redis_url: str = field(repr=False)
@@ -41,3 +42,4 @@ class ApiSettings:
     approve_over: int | None = None
     beat_seconds: float = 15.0
     archive: str = ""
+    apart_seconds: float = 10.0

@@ -14,12 +14,12 @@ from rich.table import Table
 
 from commands.explaining import day_text
 from commands.replaying import replayed
-from commands.tariff_amounts import money_text as padded_text
 from commands.verifying import Heard, WholeLog
 from domain.ids import EntryId
 from domain.units import MICROS_PER_UNIT, money_text, quantity_text
 from domain.words import UNITS
 from flows.what_if import Paid, WhatIf
+from tariffs.amounts import money_text as padded_text
 from tariffs.tariff import Rounding, RoundingMode, Tariff
 
 QUANTILES = (5, 25, 50, 75, 95)

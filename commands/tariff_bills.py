@@ -1,6 +1,5 @@
 """Monthly bills of a usage file: what `meterline tariff price` and `compare` have in common."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -13,10 +12,10 @@ import typer
 from commands.endings import refused
 from commands.tariff_times import local_text
 from commands.tariff_usage import UsageProblem, read_usage
-from tariffs.bill import Bill, bills, month_edges
-from tariffs.periods import cycle_of, midnight_ms
+from tariffs.bill import Bill, assumptions, bills, month_edges
+from tariffs.periods import midnight_ms
 from tariffs.series import Series
-from tariffs.spans import local_date, ruling
+from tariffs.spans import local_date
 from tariffs.tariff import Plan, Premises, Tariff, plan_of
 
 
@@ -77,7 +76,7 @@ def billed(tariff: Tariff, asked: Asked) -> Billed:
         raise refused(f"--usage: found {asked.usage}, {error.strerror or error}; expected a CSV file") from None
     except (UsageProblem, ValueError) as error:
         raise refused(str(error)) from None
-    return Billed(tariff, made, tuple(_notes(plan, series, asked.used)))
+    return Billed(tariff, made, tuple(assumptions(plan, series, asked.used)))
 
 
 def _day(text: str | None, option: str) -> date | None:
@@ -103,18 +102,3 @@ def _edges(plan: Plan, series: Series, first: date | None, last: date | None) ->
         )
         raise ValueError(f"found usage from {had}; expected usage of all that is billed, from {asked}")
     return edges
-
-
-def _notes(plan: Plan, series: Series, used: int) -> Iterator[str]:
-    """What the bills take for granted about the time before the usage begins."""
-    begin = int(series.times[0])
-    tariff = plan[0].tariff
-    tiers = tariff.versions[ruling(plan, begin)[1]].tiers
-    if tiers is None or tiers.per_days is not None:
-        return
-    period = cycle_of(tiers, local_date(plan[0], begin))[0]
-    if midnight_ms(period, tariff.zone) < begin and not used:
-        yield (
-            f"the tier period began on {period}, before the usage: it is priced as if nothing had been used until then;"
-            " --used says what was"
-        )

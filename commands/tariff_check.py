@@ -9,24 +9,15 @@ from typing import Annotated
 import typer
 
 from domain.documents import Mistake, MistakesError, read_document
-from tariffs.examples import examples_mistakes
-from tariffs.loader import load_tariff
-from tariffs.prepaid import obstacles
+from tariffs.checking import Checked, checked
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What became of a file. `tariff`: its id; none where it has mistakes. `obstacles`: to charging a wallet by it.
-
-    `examples`: those that the file gives and that do not come out, each in a sentence with its line.
-    """
+class CheckedFile:
+    """A file, and what became of it."""
 
     file: str
-    tariff: str | None
-    mistakes: tuple[Mistake, ...] = ()
-    examples: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    obstacles: tuple[str, ...] = ()
+    found: Checked
 
 
 def check(
@@ -37,48 +28,49 @@ def check(
 
     An example in a file whose bill comes out otherwise is a mistake too. Of files without mistakes it says what a reader should know, and why a prepaid wallet cannot be charged by them.
     """
-    results = [checked(file) for file in files]
+    results = [checked_file(file) for file in files]
     if as_json:
         typer.echo(json.dumps([_figures(result) for result in results], ensure_ascii=False))
     else:
         for result in results:
             for line in _lines(result):
                 typer.echo(line)
-    if any(result.mistakes or result.examples for result in results):
+    if any(result.found.is_wrong for result in results):
         raise typer.Exit(2)
 
 
-def checked(file: Path) -> Checked:
+def checked_file(file: Path) -> CheckedFile:
     """What is wrong in a file, or what there is to say about it."""
     try:
-        text = read_document(file)
-        tariff, examples = load_tariff(text, file.name), examples_mistakes(text, file.name)
+        return CheckedFile(str(file), checked(read_document(file), file.name))
     except MistakesError as error:
-        return Checked(str(file), None, tuple(error.mistakes))
+        return CheckedFile(str(file), Checked(None, tuple(error.mistakes)))
     except OSError as error:
-        return Checked(str(file), None, (Mistake(0, "file", error.strerror or str(error), "a file that can be read"),))
-    return Checked(str(file), tariff.id, (), tuple(examples), tariff.notes, tuple(obstacles(tariff)))
+        mistake = Mistake(0, "file", error.strerror or str(error), "a file that can be read")
+        return CheckedFile(str(file), Checked(None, (mistake,)))
 
 
-def _lines(result: Checked) -> Iterator[str]:
-    yield from (f"{result.file}: {mistake}" for mistake in result.mistakes)
-    yield from (f"{result.file}: {example}" for example in result.examples)
-    if result.mistakes or result.examples:
+def _lines(result: CheckedFile) -> Iterator[str]:
+    found = result.found
+    yield from (f"{result.file}: {mistake}" for mistake in found.mistakes)
+    yield from (f"{result.file}: {example}" for example in found.examples)
+    if found.is_wrong:
         return
-    yield f"{result.file}: {result.tariff} has no mistakes"
-    yield from (f"  note: {note}" for note in result.notes)
-    yield from (f"  no wallet can be charged by it: {obstacle}" for obstacle in result.obstacles)
+    yield f"{result.file}: {found.tariff} has no mistakes"
+    yield from (f"  note: {note}" for note in found.notes)
+    yield from (f"  no wallet can be charged by it: {obstacle}" for obstacle in found.obstacles)
 
 
-def _figures(result: Checked) -> dict[str, object]:
+def _figures(result: CheckedFile) -> dict[str, object]:
+    found = result.found
     return {
         "file": result.file,
-        "tariff": result.tariff,
+        "tariff": found.tariff,
         "mistakes": [
             {"line": each.line, "key": each.key, "found": each.found, "expected": each.expected}
-            for each in result.mistakes
+            for each in found.mistakes
         ],
-        "examples": result.examples,
-        "notes": result.notes,
-        "obstacles": result.obstacles,
+        "examples": found.examples,
+        "notes": found.notes,
+        "obstacles": found.obstacles,
     }

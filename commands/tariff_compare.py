@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.endings import refused
-from commands.tariff_amounts import exact_text, money_text
 from commands.tariff_bills import (
     Asked,
     Billed,
@@ -32,6 +31,7 @@ from commands.tariff_files import (
     tariff_of,
 )
 from domain.units import quantity_text
+from tariffs.amounts import exact_text, money_text
 from tariffs.tariff import Rounding, RoundingMode, Tariff
 
 _HUNDREDTH = Rounding(Fraction(1, 100), RoundingMode.HALF_UP)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from commands.tariff_amounts import exact_text, money_text, term_figures
 from commands.tariff_bills import (
     Asked,
     Billed,
@@ -29,6 +28,7 @@ from commands.tariff_files import (
     tariff_of,
 )
 from domain.units import quantity_text
+from tariffs.amounts import exact_text, money_text, term_figures
 from tariffs.bill import Bill
 from tariffs.charges import Line
 

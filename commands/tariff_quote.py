@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from commands.endings import refused
-from commands.tariff_amounts import exact_text, money_text, term_figures
 from commands.tariff_files import (
     CapacityOption,
     PersonsOption,
@@ -19,6 +18,7 @@ from commands.tariff_files import (
 )
 from commands.tariff_times import instant, local_text
 from domain.units import ORDER_MAX_MICROS, money_micros, quantity_text
+from tariffs.amounts import exact_text, money_text, term_figures
 from tariffs.bill import UNITS
 from tariffs.quote import Quote
 from tariffs.quote import quote as quote_of

@@ -150,12 +150,17 @@ def _parse_json(text: str, name: str) -> Any:
 
 def load(model: type[M], text: str, name: str) -> M:
     """Parse and validate a document. Raises MistakesError with every mistake and its line; JSON has no lines, only keys."""
-    tables = _parse_json(text, name) if is_json(text) else parse(text, name)
+    tables = tables_of(text, name)
     try:
         return model.model_validate(tables)
     except ValidationError as error:
         lines = lines_of(text)
         raise MistakesError(name, [_mistake(item, lines) for item in error.errors()]) from None
+
+
+def tables_of(text: str, name: str) -> Any:
+    """What a document says, before anybody has looked at it. Raises MistakesError with the line where the syntax ends."""
+    return _parse_json(text, name) if is_json(text) else parse(text, name)
 
 
 def lines_of(text: str) -> Lines:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from domain.words import Commodity
 from tariffs.charges import Line, Measured, Term, charge_lines
 from tariffs.levels import thresholds
+from tariffs.periods import cycle_of, midnight_ms
 from tariffs.series import Series, pieces
-from tariffs.spans import Span, local_date, spans, version_of
+from tariffs.spans import Span, local_date, ruling, spans, version_of
 from tariffs.tariff import Component, Plan, Title
 from tariffs.timeline import Ruling, Timeline, compile_timeline
 
@@ -230,3 +231,25 @@ def month_edges(first: date, last: date) -> list[date]:
         if day.day == 1 and day <= last:
             edges.append(day)
     return [*edges, last + timedelta(days=1)]
+
+
+def monthly_edges(plan: Plan, from_ms: int, until_ms: int) -> list[int]:
+    """Instants between which [from_ms, until_ms) is billed month by month: its ends, and every first of a month inside, by the first zone."""
+    first, last = local_date(plan[0], from_ms), local_date(plan[0], until_ms - 1)
+    inner = (midnight_ms(day, plan[0].tariff.zone) for day in month_edges(first, last)[1:-1])
+    return [from_ms, *(at for at in inner if from_ms < at < until_ms), until_ms]
+
+
+def assumptions(plan: Plan, series: Series, used: int) -> Iterator[str]:
+    """What bills take for granted about the time before their usage begins, in sentences."""
+    begin = int(series.times[0])
+    tariff = plan[0].tariff
+    tiers = tariff.versions[ruling(plan, begin)[1]].tiers
+    if tiers is None or tiers.per_days is not None:
+        return
+    period = cycle_of(tiers, local_date(plan[0], begin))[0]
+    if midnight_ms(period, tariff.zone) < begin and not used:
+        yield (
+            f"the tier period began on {period}, before the usage: it is priced as if nothing had been used until then;"
+            " `used` says what was"
+        )

@@ -3,7 +3,8 @@
 An example is evidence and no part of a tariff: nothing that prices reads it, and a published document may carry it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import date
 from fractions import Fraction
 
 import numpy as np
@@ -41,7 +42,7 @@ def example_bill(tariff: Tariff, example: ExamplePart) -> Bill:
     """The bill that an example describes. Raises ValueError, in words, where its usage has no time to be in."""
     begin, end = (midnight_ms(day, tariff.zone) for day in (example.from_, example.until))
     plan = plan_of(tariff, Premises(example.persons, example.capacity or 0))
-    return bill(plan, _series(plan, example, begin, end), begin, end, example.used or 0)
+    return bill(plan, series_by_band(plan, example.usage, example.from_, example.until), begin, end, example.used or 0)
 
 
 def _mistakes(tariff: Tariff, example: ExamplePart) -> Iterator[tuple[str, str, str]]:
@@ -61,25 +62,27 @@ def _mistakes(tariff: Tariff, example: ExamplePart) -> Iterator[tuple[str, str, 
         )
 
 
-def _series(plan: Plan, example: ExamplePart, begin: int, end: int) -> Series:
-    """The usage of each band, spread evenly over the times of that band; without bands, over all times."""
-    if EVENLY in example.usage:
-        return Series(np.array([begin, end], np.int64), np.array([example.usage[EVENLY]], np.int64))
-    times, bands = _bands(plan, example, begin, end)
-    durations, usage = np.diff(times), np.zeros(len(bands), np.int64)
-    for name, amount in example.usage.items():
+def series_by_band(plan: Plan, usage: Mapping[str, int], first: date, until: date) -> Series:
+    """Wh or litres of each band from day `first` up to `until`, spread evenly over the times of that band; of EVENLY, over all times.
+
+    Raises ValueError, in words, where a band has no time to be in.
+    """
+    begin, end = (midnight_ms(day, plan[0].tariff.zone) for day in (first, until))
+    if EVENLY in usage:
+        return Series(np.array([begin, end], np.int64), np.array([usage[EVENLY]], np.int64))
+    times, bands = _bands(plan, begin, end, (until - first).days)
+    durations, used = np.diff(times), np.zeros(len(bands), np.int64)
+    for name, amount in usage.items():
         place = np.flatnonzero(bands == plan[0].tariff.bands.index(name))
         if not len(place):
-            raise ValueError(
-                f"bands that the days from {example.from_} until {example.until} have; none of them has {name}"
-            )
-        usage[place] = _shares(amount, durations[place].tolist())
-    return Series(times, usage)
+            raise ValueError(f"bands that the days from {first} until {until} have; none of them has {name}")
+        used[place] = _shares(amount, durations[place].tolist())
+    return Series(times, used)
 
 
-def _bands(plan: Plan, example: ExamplePart, begin: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _bands(plan: Plan, begin: int, end: int, days: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Times from begin to end at which anything changes, ms UTC, and the band from each to the next."""
-    timeline = compile_timeline([plan], begin, end, (example.until - example.from_).days)
+    timeline = compile_timeline([plan], begin, end, days)
     row = timeline.first[0]
     segments = timeline.segments[int(row[0]) : int(row[-1]) + 1]
     starts = segments["start"]

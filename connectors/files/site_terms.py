@@ -62,6 +62,28 @@ def window(text: str) -> Window:
     return Window(days=_days(match[1]), from_minute=begin, until_minute=end)
 
 
+def window_text(of: Window) -> str:
+    """The text that states a window; `window` reads it back."""
+    days = [index for index in range(len(_DAYS)) if of.days >> index & 1]
+    return f"{','.join(_runs(days))} {minute_text(of.from_minute)}-{minute_text(of.until_minute)}"
+
+
+def _runs(days: list[int]) -> list[str]:
+    """`mon-fri`, `sun`, `holiday`: days of the week that follow one another, joined."""
+    found: list[list[int]] = []
+    for day in days:
+        if found and found[-1][-1] == day - 1 and day != _DAYS.index("holiday"):
+            found[-1].append(day)
+        else:
+            found.append([day])
+    return [_DAYS[run[0]] if len(run) == 1 else f"{_DAYS[run[0]]}-{_DAYS[run[-1]]}" for run in found]
+
+
+def minute_text(minute: int) -> str:
+    """`22:00` of a minute of the day."""
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
 Minute = Annotated[str, checked_text(_minute_of_day, 'a time of the day such as "02:00"')]
 WindowText = Annotated[
     str,

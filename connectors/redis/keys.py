@@ -12,6 +12,12 @@ APPROVALS = "approvals:{access}"
 """Hash of the orders that wait for a second person (`domain.access.Approval`), by the 16 bytes of the order's id."""
 AUDIT, AUDIT_HEAD = "audit:{access}", "audit_head:{access}"
 """The stream of what was attempted (`domain.access.AuditEvent`), and the digest after its last event."""
+EVERYONE, EVERYONE_LOCK = "everyone:{access}", "everyone_lock:{access}"
+"""Hash of the order that was told last to every shard, by the name of what it sets; and who is telling now."""
+BATCHES, BATCHES_DUE, BATCHES_MADE = "batches:{batches}", "batches_due:{batches}", "batches_made:{batches}"
+"""Batches (`domain.batches.Batch`) by the 16 bytes of their ids; those that are not over, by when they are due, and all by when they were made."""
+BATCH_ITEMS_KEPT = "batch_items_kept:{batches}"
+"""How many items all kept batches have together."""
 
 
 STREAMS = ("postings", "usage", "quarantined", "refused", "alarms", "commands", "outcomes")
@@ -40,3 +46,13 @@ def held_meter_key(number: int) -> str:
 def order_key(order: bytes) -> str:
     """The shard that an order's id (16 bytes) is used in: the one thing that shards must agree on before the log."""
     return f"order:{order.hex()}"
+
+
+def told_key(order: bytes) -> str:
+    """Mark of an order (16 bytes of its id) that has begun to be told to every shard."""
+    return f"told:{{access}}:{order.hex()}"
+
+
+def batch_key(name: str, batch: bytes) -> str:
+    """`batch_targets`, `batch_items`, `batch_counts` or `batch_claim` of a batch (16 bytes of its id)."""
+    return f"{name}:{{batches}}:{batch.hex()}"

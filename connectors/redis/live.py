@@ -41,6 +41,7 @@ from domain.state import (
     MainMeter,
     MeterRecord,
     OpenCommand,
+    PlanRecord,
     PolicyRecord,
     PurchaseCount,
     QuarantineCase,
@@ -89,6 +90,13 @@ def _rows(name: str, packed: list[bytes | None]) -> Rows:
 def _row_of(dtype: np.dtype[np.void], packed: bytes) -> Any:
     """One row out of its bytes in all pages; an earlier release had no bytes for the last of them."""
     return np.frombuffer(packed.ljust(dtype.itemsize, b"\0"), dtype)[0]
+
+
+def _later_tariffs(plan: PlanRecord, now: int) -> set[str]:
+    """The tariffs that a plan prices by at a time, or after it."""
+    stages = plan.assignments
+    ends = [*(stage.starts_at for stage in stages[1:]), None]
+    return {stage.tariff for stage, end in zip(stages, ends, strict=True) if end is None or end > now}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -447,6 +455,35 @@ class LiveStore:
                 found.append(decoder.decode(packed))
         return sorted(found, key=lambda item: item.item)
 
+    async def policies(self) -> dict[str, PolicyRecord]:
+        """All policies; they are the same in every shard."""
+        return await self._records("policy_records", 0)
+
+    async def control(self, shard: int, meter: int) -> Control | None:
+        """What besides money and force bears on a meter's supply, or None."""
+        found: Control | None = await self._record("controls", shard, str(meter))
+        return found
+
+    async def main_meter(self, shard: int, meter: int) -> MainMeter | None:
+        """What hangs behind a main meter, or None."""
+        found: MainMeter | None = await self._record("main_meters", shard, str(meter))
+        return found
+
+    async def priced_by(self, tariff: str, now: int) -> int:
+        """How many meters a tariff prices at `now` (ms UTC) or will later: of each shard its plans and its rows of terms, no records."""
+        count = 0
+        for shard in range(self.shards):
+            plans = await self._records("plan_records", shard)
+            named = [row for row, plan in plans.items() if tariff in _later_tariffs(plan, now)]
+            if not named:
+                continue
+            with self.answered():
+                pipe = self._at(shard).pipeline(transaction=False)
+                _get_rows(pipe, shard, "meter_terms")
+                terms = _rows("meter_terms", await pipe.execute())
+            count += int((np.isin(terms["plan"], named) & (terms["removed"] == 0)).sum())
+        return count
+
     async def counted(self, view: AccountView) -> dict[Commodity, dict[int, int]]:
         """Wh or litres that an account's meters of a commodity have used, by tier period (epoch minutes UTC of its begin)."""
         found: dict[Commodity, dict[int, int]] = {}
@@ -511,6 +548,21 @@ class LiveStore:
                 packed = await self._at(shard).hmget(key("account_records", shard), names)
             found |= dict(zip(names, packed, strict=True))
         return {account: msgspec.msgpack.decode(each, type=AccountRecord) for account, each in found.items() if each}
+
+    async def accounts_at(
+        self, site: str, building: str | None = None, floor: str | None = None
+    ) -> list[AccountRecord]:
+        """Records of the accounts at a place. Looks at every account's."""
+        asked = {"site": site, "building": building, "floor": floor}
+        wanted = {name: value for name, value in asked.items() if value is not None}
+        records = [
+            record
+            for shard in range(self.shards)
+            for record in (await self._records("account_records", shard)).values()
+        ]
+        return [
+            record for record in records if all(getattr(record.place, name) == value for name, value in wanted.items())
+        ]
 
     async def shard(self, shard: int) -> ShardView:
         """A whole shard, for tables and gauges."""

@@ -23,6 +23,7 @@ HELD = [
     checks.response_schema_conformance,
     checks.response_headers_conformance,
 ]
+schemathesis.serializer.alias("application/toml", "text/plain")
 SCHEMA = schemathesis.openapi.from_dict(description())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from commands.tariff import SUBCOMMANDS
-from commands.tariff_amounts import exact_text
+from tariffs.amounts import exact_text
 from tariffs.loader import catalogue
 
 ROOT = Path(__file__).parents[2]
