@@ -1,10 +1,14 @@
 """Accounts: their balances, outlooks and ledgers."""
 
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
-from api.dependencies import Reader, Settings, StoreDoor
+from api.answers import answer
+from api.dependencies import DirectoryDoor, Reader, Settings, StoreDoor
 from api.direct import Direct
 from api.models import (
     AccountPage,
@@ -15,26 +19,48 @@ from api.models import (
 )
 from api.outlooks import outlook_read
 from api.reach import account_and_meters_of, account_of
-from api.views import account_read, account_summary, posting_read
-from connectors.redis.live import AccountView
+from api.room_models import AccountQuery
+from api.room_views import account_summary
+from api.selection import tests_of
+from api.views import account_read, posting_read
+from connectors.redis.directory import Directory, Entry, Listed
+from domain.access import Reach
+from domain.state import AccountRecord
 
 router = APIRouter(prefix="/accounts", tags=["accounts"], route_class=Direct)
 
 Limit = Annotated[int, Query(ge=1, le=500)]
-Cursor = Annotated[str, Query(pattern=r"^\d{1,4}-\d{1,9}$", description="`next` of the page before.")]
 
 
-@router.get("")
-async def list_accounts(caller: Reader, store: StoreDoor, limit: Limit = 100, cursor: Cursor = "0-0") -> AccountPage:
+@router.get("", response_model=AccountPage)
+async def list_accounts(
+    asked: Annotated[AccountQuery, Query()], caller: Reader, directory: DirectoryDoor, settings: Settings
+) -> Response:
     """Accounts in a fixed order, by pages. An account that is opened meanwhile appears on a later page or in its place."""
-    shard, row = map(int, cursor.split("-"))
-    found: list[AccountView] = []
-    while shard < store.shards and len(found) <= limit:
-        views = await store.accounts(shard)
-        found += [view for view in views if view.record.row >= row and caller.reach.has(view.record)]
-        shard, row = shard + 1, 0
-    following = f"{found[limit].shard}-{found[limit].record.row}" if len(found) > limit else None
-    return AccountPage(accounts=[account_summary(view) for view in found[:limit]], next=following)
+    shards = await directory.current()
+    tests = tests_of(shards, caller.reach, asked, settings.clock())
+    shard, row = map(int, asked.cursor.split("-"))
+    entries = _entries(directory, shards[shard:], row, caller.reach)
+    found = list(islice((entry for entry in entries if all(test(entry) for test in tests)), asked.limit + 1))
+    following = f"{found[-1].shard}-{found[-1].row}" if len(found) > asked.limit else None
+    accounts = [account_summary(shards[entry.shard], entry.record) for entry in found[: asked.limit]]
+    return answer({"accounts": accounts, "next": following})
+
+
+def _entries(directory: Directory, shards: list[Listed], row: int, reach: Reach) -> Iterator[Entry]:
+    """Accounts that a reach may have in the order in which they were opened, of the first shard those from a row on."""
+    for listed in shards:
+        records = listed.by_row
+        if not reach.everything and not reach.sites:
+            named = (listed.records["account_records"].get(account) for account in reach.accounts)
+            records = sorted((record for record in named if record), key=_row)
+        for record in islice(records, bisect_left(records, row, key=_row), None):
+            yield directory.entries[record.account]
+        row = 0
+
+
+def _row(record: AccountRecord) -> int:
+    return record.row
 
 
 @router.get("/{account}")

@@ -15,7 +15,9 @@ from api import (
     alarms,
     approvals,
     batches,
+    cases,
     charge_items,
+    commands,
     decisions,
     events,
     everyone,
@@ -30,6 +32,8 @@ from api import (
     policies,
     readings,
     reports,
+    rooms,
+    sites,
     tariffs,
     usage,
 )
@@ -49,6 +53,7 @@ from connectors.archive.files import Archive
 from connectors.archive.joined import Joined
 from connectors.redis.access import Access
 from connectors.redis.batches import Batches
+from connectors.redis.directory import Directory
 from connectors.redis.everyone import Everyone
 from connectors.redis.live import LiveStore
 
@@ -97,6 +102,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.limits, app.state.events = Limits(app.state.settings), AlarmEvents(store)
     archive = app.state.settings.archive
     app.state.joined = Joined(store, Archive.at(archive) if archive else None)
+    app.state.directory = Directory(store)
     app.state.everyone, app.state.batches = Everyone(store), Batches(store)
     app.state.apart = Apart(app.state.settings.apart_seconds)
     working = asyncio.create_task(BatchWorker(store, app.state.access, app.state.batches, app.state.settings).run())
@@ -111,8 +117,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _add_routes(app: FastAPI) -> None:
     parts = (
-        accounts, money, account_life, charge_items, approvals,
-        meters, meter_life, meter_terms, decisions, meter_orders,
+        sites, rooms, accounts, money, account_life, charge_items, approvals,
+        meters, meter_life, meter_terms, commands, decisions, cases, meter_orders,
         tariffs, policies, everyone, batches, alarms, events, readings, access,
     )  # fmt: skip
     for part in parts:

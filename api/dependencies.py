@@ -12,6 +12,7 @@ from api.problems import TooOftenError
 from api.settings import ApiSettings
 from connectors.redis.access import Access
 from connectors.redis.batches import Batches
+from connectors.redis.directory import Directory
 from connectors.redis.everyone import Everyone
 from connectors.redis.live import LiveStore
 from domain.access import Caller, Scope
@@ -66,6 +67,7 @@ async def _desk(request: Request) -> Desk:
 
 DeskDoor = Annotated[Desk, Depends(_desk)]
 StoreDoor = Annotated[LiveStore, kept("store")]
+DirectoryDoor = Annotated[Directory, kept("directory")]
 Settings = Annotated[ApiSettings, kept("settings")]
 AccessDoor = Annotated[Access, kept("access")]
 LimitsDoor = Annotated[Limits, kept("limits")]

@@ -1,28 +1,63 @@
-"""Meters: their live values, and orders to force their supply."""
+"""Meters: lists of them, their live values, and orders to force their supply."""
 
-from fastapi import APIRouter, Response
+from bisect import bisect_right
+from itertools import islice
+from typing import Annotated
 
-from api.dependencies import DeskDoor, Reader, StoreDoor, Switcher
+import msgspec
+from fastapi import APIRouter, Query, Response
+
+from api.answers import answer
+from api.dependencies import DeskDoor, DirectoryDoor, Reader, Settings, StoreDoor, Switcher
 from api.models import ControlOrder, ControlOutcome, MeterPath, MeterRead
 from api.order_route import OrderRoute
 from api.orders import UNDECIDED, order_meter
 from api.problems import RefusedError
 from api.reach import meter_of
+from api.room_models import MeterPage, MeterQuery
+from api.room_views import meter_summary
+from api.selection import meter_tests_of, place_tests_of
 from api.views import meter_read
 from domain.facts import ControlOrdered
+from domain.ids import meter_text
 from domain.words import Refusal
 
 router = APIRouter(prefix="/meters", tags=["meters"], route_class=OrderRoute)
 
 
+@router.get("", response_model=MeterPage)
+async def list_meters(
+    asked: Annotated[MeterQuery, Query()], caller: Reader, directory: DirectoryDoor, settings: Settings
+) -> Response:
+    """Meters that are installed, by number."""
+    await directory.current()
+    now = settings.clock()
+    tests, of_meter = place_tests_of(caller.reach, asked), meter_tests_of(asked, now)
+    items: list[msgspec.Raw] = []
+    last: str | None = None
+    numbers = directory.numbers
+    for number in islice(numbers, bisect_right(numbers, int(asked.cursor or 0)), None):
+        located = directory.found(number)
+        assert located, "an installed meter is found"
+        listed, meter = located
+        entry = directory.entries[meter.account]
+        if not all(test(listed, meter) for test in of_meter) or not all(test(entry) for test in tests):
+            continue
+        if len(items) == asked.limit:
+            return answer({"items": items, "next": last})
+        items.append(meter_summary(listed, entry.record, meter, now))
+        last = meter_text(number)
+    return answer({"items": items, "next": None})
+
+
 @router.get("/{meter}")
-async def get_meter(meter: MeterPath, caller: Reader, store: StoreDoor) -> MeterRead:
+async def get_meter(meter: MeterPath, caller: Reader, store: StoreDoor, settings: Settings) -> MeterRead:
     """Live values, the open hour and day, the open command, and readings that wait for a person."""
     view = await store.meter(int(meter))
     if view is None or not caller.reach.has(view.account.record):
         raise RefusedError(Refusal.UNKNOWN_METER)
     tariff = (await store.tariffs()).get(view.record.tariff)
-    return meter_read(view, tariff.document if tariff else None)
+    return meter_read(view, tariff.document if tariff else None, settings.clock())
 
 
 @router.post(

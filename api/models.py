@@ -444,6 +444,7 @@ class MeterRead(Read):
     ratio: int
     switchable: bool
     installed_at: Time
+    online: bool
     last_reading_at: Time | None
     register_: Quantity | None = Field(alias="register")
     power_w: int

@@ -10,10 +10,10 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from api.direct import Direct
-from api.models import OrderWrite
 from domain.ids import order_id
 
 HEADER = "Idempotency-Key"
@@ -56,13 +56,13 @@ class OrderRoute(Direct):
     def __init__(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
         super().__init__(path, endpoint, **more)
         if self.takes_orders:
-            self.openapi_extra = {"parameters": [_PARAMETER]}
+            self.openapi_extra = {**(self.openapi_extra or {}), "parameters": [_PARAMETER]}
 
     @property
     def takes_orders(self) -> bool:
-        """Whether its body is an order."""
+        """Whether its body is an order: it has an id of its caller."""
         body = self.body_field.field_info.annotation if self.body_field else None
-        return isinstance(body, type) and issubclass(body, OrderWrite)
+        return isinstance(body, type) and issubclass(body, BaseModel) and "id" in body.model_fields
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """As without us, where no header is sent."""

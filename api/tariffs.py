@@ -11,15 +11,15 @@ from fractions import Fraction
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from api.apart import Apart, TooLongError
 from api.dependencies import ApartDoor, EveryoneDoor, Manager, Reader, Settings, StoreDoor
-from api.direct import Direct
 from api.everyone import UNDECIDED_BY_SOME, check_everything, told
 from api.models import order_text
+from api.order_route import HEADER, OrderRoute
 from api.problems import RefusedError, problem
 from api.settings import ApiSettings
 from api.tariff_models import (
@@ -56,7 +56,7 @@ from tariffs.checking import Checked
 from tariffs.publishing import Prepared, prepared
 from tariffs.tariff import Premises
 
-router = APIRouter(tags=["tariffs"], route_class=Direct)
+router = APIRouter(tags=["tariffs"], route_class=OrderRoute)
 
 T = TypeVar("T")
 TOML = "application/toml"
@@ -69,10 +69,10 @@ _BARE: dict[str, Any] = {"requestBody": {"content": {TOML: {"schema": {"type": "
 """What OpenAPI is told besides the JSON body: the document may come as it is."""
 
 
-def _named(order: TariffOrder, id_: str) -> str:
-    """The id of an order, in its body or in the query. Raises RequestValidationError."""
+def _named(order: TariffOrder, id_: str, request: Request) -> str:
+    """The id of an order, in its body, in the query or in the header. Raises RequestValidationError."""
     try:
-        return order_text(order_id(order.id or id_))
+        return order_text(order_id(order.id or id_ or request.headers.get(HEADER, "").strip('"')))
     except ValueError as error:
         raise RequestValidationError([{"loc": ("query", "id"), "msg": str(error)}]) from None
 
@@ -135,6 +135,7 @@ async def get_tariff(tariff: TariffPath, caller: Reader, store: StoreDoor, setti
 )
 async def publish_tariff(
     order: TariffOrder,
+    request: Request,
     caller: Manager,
     store: StoreDoor,
     apart: ApartDoor,
@@ -144,7 +145,7 @@ async def publish_tariff(
 ) -> Response:
     """Publish a tariff that is not there yet."""
     check_everything(caller, "Tariffs")
-    named = _named(order, id)
+    named = _named(order, id, request)
     found = await _apart(apart, prepared, order.document)
     name = found.found.tariff
     if name and await store.tariff(name) and not await store.outcome_in(0, order_id(named)):
@@ -163,6 +164,7 @@ async def publish_tariff(
 async def update_tariff(
     tariff: TariffPath,
     order: TariffOrder,
+    request: Request,
     caller: Manager,
     store: StoreDoor,
     apart: ApartDoor,
@@ -172,7 +174,7 @@ async def update_tariff(
 ) -> Response:
     """Publish a tariff, or a new state of it with more versions. What is priced stays priced."""
     check_everything(caller, "Tariffs")
-    named = _named(order, id)
+    named = _named(order, id, request)
     found = await _apart(apart, prepared, order.document)
     if found.found.tariff not in {None, tariff}:
         detail = f"The document is of tariff {found.found.tariff}."

@@ -8,7 +8,6 @@ from api.models import (
     AccountDay,
     AccountMeter,
     AccountRead,
-    AccountSummary,
     AlarmsRead,
     CaseRead,
     CommandRead,
@@ -24,6 +23,7 @@ from api.models import (
     WindowRead,
     order_text,
 )
+from api.selection import is_online
 from connectors.redis.formats import iso
 from connectors.redis.live import AccountView, MeterView
 from domain.ids import meter_text
@@ -34,11 +34,6 @@ from domain.words import AccountState, Commodity, Ledger, Level, Reason, Status,
 from tariffs.loader import load_tariff
 
 _EPOCH = date(1970, 1, 1)
-
-
-def account_summary(view: AccountView) -> AccountSummary:
-    """An account in a list."""
-    return AccountSummary.model_validate(_summary(view))
 
 
 def _summary(view: AccountView) -> dict[str, Any]:
@@ -101,7 +96,7 @@ def _usage_of(meters: list[tuple[MeterRecord, Any]], commodity: Commodity, day: 
     return quantity_text(sum(usages)) if usages else None
 
 
-def meter_read(view: MeterView, tariff_document: str | None) -> MeterRead:
+def meter_read(view: MeterView, tariff_document: str | None, now: int) -> MeterRead:
     """A meter with everything that is open about it."""
     record, row = view.record, view.row
     standing = Standing(row, view.account.record, view.account.row, view.forced, view.control, view.command)
@@ -116,6 +111,7 @@ def meter_read(view: MeterView, tariff_document: str | None) -> MeterRead:
         ratio=record.ratio,
         switchable=record.switchable,
         installed_at=iso(record.installed_at),
+        online=is_online(record, int(row["time"]), now),
         last_reading_at=iso(int(row["time"])) if was_read else None,
         register=quantity_text(int(row["register"])) if was_read else None,
         power_w=int(row["power"]),

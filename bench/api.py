@@ -67,7 +67,7 @@ def run(accounts: int, shards: int, rounds: int) -> dict[str, Any]:
             questions = [
                 Asked("hello", bare, '"/"'),
                 Asked("account", api, f'"/accounts/bench-" .. math.random(1, {accounts})'),
-                Asked("rooms", api, '"/accounts?limit=100"'),
+                Asked("rooms", api, '"/rooms?limit=100"'),
             ]
             found = [{each.name: _asked(wrk, each, token, Path(folder)) for each in questions} for _ in range(rounds)]
     return {

@@ -141,6 +141,16 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     asked_made_by: str = ""
 
 
+class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody has seen what an alarm (`domain.standing.alarm_key`) has said until `until`, ms UTC of event time. `at`: ms UTC of the server."""
+
+    alarm: str
+    until: int
+    by: str
+    at: int
+    note: str = ""
+
+
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt to change something, or one that was denied. `at`: ms UTC of the server. `caller` "": nobody that we know.
 

@@ -149,6 +149,11 @@ def everything(client) -> dict[bytes, object]:
     return {key: read[client.type(key)](key) for key in sorted(client.scan_iter(count=1000))}
 
 
+def of_the_log(found: dict[bytes, object]) -> dict[bytes, object]:
+    """Of all keys those that the log determines, however it was cut into batches."""
+    return {name: value for name, value in found.items() if not name.startswith(b"changed:")}
+
+
 def options():
     """Options of a plain client."""
     return connection_options()

@@ -13,14 +13,16 @@ from typing import Any
 import msgspec
 
 from connectors.redis.errors import StoreError
-from connectors.redis.keys import APPROVALS, AUDIT, AUDIT_HEAD, PEOPLE, TOKEN_USES, TOKENS, alone_keys
+from connectors.redis.keys import ACKNOWLEDGEMENTS, APPROVALS, AUDIT, AUDIT_HEAD, PEOPLE, TOKEN_USES, TOKENS, alone_keys
 from connectors.redis.live import LiveStore
 from connectors.redis.together import Together
-from domain.access import Approval, AuditEvent, Person, Token
+from domain.access import Acknowledgement, Approval, AuditEvent, Person, Token
 from domain.ids import LOG_START, EntryId, entry_id, entry_text
 from domain.units import DAY_MS
 
 CHAIN_BEGIN = bytes(32)
+ACKNOWLEDGED_MAX = 10_000
+"""So many acknowledgements are kept; beyond it a tenth of them goes, those of what was said longest ago."""
 _ATTEMPTS = 100
 """Of several API processes each may be ahead of us: so often at most."""
 
@@ -148,6 +150,24 @@ class Access:
     async def drop_approval(self, order: bytes) -> None:
         """It has been decided about."""
         await self._call("HDEL", APPROVALS, order)
+
+    async def acknowledge(self, seen: Acknowledgement) -> None:
+        """Keep that somebody has seen an alarm, in place of who saw it before."""
+        await self._call("HSET", ACKNOWLEDGEMENTS, seen.alarm, msgspec.msgpack.encode(seen))
+        if await self._call("HLEN", ACKNOWLEDGEMENTS) > ACKNOWLEDGED_MAX:
+            found = await self._call("HVALS", ACKNOWLEDGEMENTS)
+            kept = sorted(
+                (msgspec.msgpack.decode(each, type=Acknowledgement) for each in found), key=lambda each: each.until
+            )
+            await self._call("HDEL", ACKNOWLEDGEMENTS, *(each.alarm for each in kept[: ACKNOWLEDGED_MAX // 10]))
+
+    async def acknowledgements(self, alarms: Sequence[str]) -> dict[str, Acknowledgement]:
+        """Who has seen these alarms last, of those that anybody has seen."""
+        if not alarms:
+            return {}
+        found = await self._call("HMGET", ACKNOWLEDGEMENTS, *alarms)
+        decode = msgspec.msgpack.Decoder(Acknowledgement).decode
+        return {alarm: decode(packed) for alarm, packed in zip(alarms, found, strict=True) if packed}
 
     async def record(self, event: AuditEvent) -> None:
         """Append an event to the audit log. When this returns it is on disk."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.redis.formats import alarm_message, key_bytes, pack
-from connectors.redis.keys import ALARM_CHANNEL, key, ledger_key
+from connectors.redis.keys import ALARM_CHANNEL, LISTED, key, ledger_key
 from domain.effects import POSTING, Effects
 from domain.ids import EntryId, entry_text
 from domain.state import AccountRecord, Changes, RowChanges
@@ -24,6 +24,10 @@ SCRIPT = (files("connectors.redis") / "commit.lua").read_text()
 
 OUTCOMES_KEPT = 100_000
 """Answers waiting to be fetched; orders' outcomes are also kept by id."""
+CHANGED_KEPT = 1_000
+"""Commits that changed listed records, for directories to catch up with; one that is further behind reads all of a shard's records anew."""
+KEYS_NAMED = 1_000
+"""Records of a kind that a commit says by name to have changed; of more it says that any may have."""
 _FIELDS_AT_ONCE = 1_000
 _json = msgspec.json.Encoder()
 
@@ -75,6 +79,8 @@ def commit_of(
 
 
 def _write_state(commit: Commit, changes: Changes) -> None:
+    if changed := {name: records for name in LISTED if (records := changes.records.get(name))}:
+        _write_changed(commit, changed)
     commit.write("SET", key("header", commit.shard), pack(changes.header))
     for name, rows in changes.rows.items():
         commit.rows += len(rows.rows)
@@ -82,6 +88,15 @@ def _write_state(commit: Commit, changes: Changes) -> None:
             commit.write("SETRANGE", key(name, commit.shard), offset, packed)
     for name, records in changes.records.items():
         _write_records(commit, key(name, commit.shard), records)
+
+
+def _write_changed(commit: Commit, changed: dict[str, dict[Any, Any]]) -> None:
+    """Say which records this commit changes, for whoever keeps them unpacked. Batches show in it, so it is no part of the state."""
+    fields: list[Argument] = []
+    for name, records in changed.items():
+        named = [key_bytes(field) for field in records] if len(records) <= KEYS_NAMED else None
+        fields += (name, pack(named))
+    commit.write("XADD", key("changed", commit.shard), "MAXLEN", "~", CHANGED_KEPT, "*", *fields)
 
 
 def _write_records(commit: Commit, name: str, records: dict[Any, Any]) -> None:

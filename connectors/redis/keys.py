@@ -10,6 +10,8 @@ PEOPLE, TOKENS, TOKEN_USES = "people:{access}", "tokens:{access}", "token_uses:{
 """Hashes of who may come in (`domain.access`): people by login, tokens by id, and when each was used last, ms UTC."""
 APPROVALS = "approvals:{access}"
 """Hash of the orders that wait for a second person (`domain.access.Approval`), by the 16 bytes of the order's id."""
+ACKNOWLEDGEMENTS = "acknowledgements:{access}"
+"""Hash of who has seen which alarm last (`domain.access.Acknowledgement`), by what the alarm is about."""
 AUDIT, AUDIT_HEAD = "audit:{access}", "audit_head:{access}"
 """The stream of what was attempted (`domain.access.AuditEvent`), and the digest after its last event."""
 EVERYONE, EVERYONE_LOCK = "everyone:{access}", "everyone_lock:{access}"
@@ -19,6 +21,12 @@ BATCHES, BATCHES_DUE, BATCHES_MADE = "batches:{batches}", "batches_due:{batches}
 BATCH_ITEMS_KEPT = "batch_items_kept:{batches}"
 """How many items all kept batches have together."""
 
+
+LISTED = (
+    "account_records", "meter_records", "site_records", "cases", "open_commands", "forced", "controls", "used_while_off",
+    "standing_alarms", "meter_clocks", "main_meters",
+)  # fmt: skip
+"""Kinds of records that a directory holds (`connectors.redis.directory`). A commit that changes any says which, in the stream `changed:{07}`."""
 
 STREAMS = ("postings", "usage", "quarantined", "refused", "alarms", "commands", "outcomes")
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
 from operator import itemgetter
 from typing import Any, cast
 
@@ -56,6 +55,8 @@ from domain.words import Commodity
 
 ORDER_CLAIM_SECONDS = 92 * 86_400
 """Two days longer than the machine accepts an id (`flows/orders/answers.py`)."""
+AlarmPlace = tuple[EntryId, int, int]
+"""Where an alarm event is: its log entry, shard, and number among that entry's. Later events have greater ones."""
 _ACCOUNT_RECORD, _METER_RECORD = msgspec.msgpack.Decoder(AccountRecord), msgspec.msgpack.Decoder(MeterRecord)
 _HOMES_MAX = 2_000_000
 """Meters of which the shard is remembered, at most: some 200 MB."""
@@ -64,6 +65,20 @@ METER_HELD_SECONDS = 86_400
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 _SCANNED = 10_000
 _WAITS = (0.002, 0.004, 0.008, 0.016, 0.03)
+
+
+def _newest(shard: int, before: AlarmPlace | None) -> str:
+    """The newest entry of a shard in which an event before a place may be."""
+    if before is None:
+        return "+"
+    entry, of, number = before
+    is_in_it = shard < of or (shard == of and number > 0)
+    return entry_text(entry) if is_in_it else _behind(entry)
+
+
+def _behind(entry: EntryId) -> str:
+    """Where what is older than an entry begins; older than the first that could be there is nothing, and no server takes it."""
+    return "(" + entry_text(entry) if entry > LOG_START else entry_text(entry)
 
 
 async def _opened(url: str) -> Nodes[Any]:
@@ -76,14 +91,15 @@ def _pages_of(name: str) -> list[tuple[str, slice]]:
     return [(page, part) for page, (of, part) in PAGES.items() if of == name]
 
 
-def _get_rows(pipe: Any, shard: int, *names: str) -> None:
-    """Ask for every page of these kinds of rows, in the order that `_rows` takes them in."""
+def ask_rows(pipe: Any, shard: int, *names: str) -> None:
+    """Ask for every page of these kinds of rows, in the order that `rows_from` takes them in."""
     for name in names:
         for page, _ in _pages_of(name):
             pipe.get(key(page, shard))
 
 
-def _rows(name: str, packed: list[bytes | None]) -> Rows:
+def rows_from(name: str, packed: list[bytes | None]) -> Rows:
+    """Rows of a kind from the answers to `ask_rows`."""
     return rows_of(name, dict(zip((page for page, _ in _pages_of(name)), packed, strict=True)))
 
 
@@ -244,6 +260,23 @@ class LiveStore:
                 answers[place] = answer
         return answers
 
+    async def positions(self) -> list[bytes]:
+        """Up to where each shard is folded and committed, as it is written there."""
+        found = [b"0-0"] * self.shards
+        with self.answered():
+            for client, shards in self._nodes.together(key("log", shard) for shard in range(self.shards)):
+                names = [key("position", shard) for shard in shards]
+                if is_cluster(self._url):  # There one command asks for keys of one slot only.
+                    pipe = client.pipeline(transaction=False)
+                    for name in names:
+                        pipe.get(name)
+                    positions = await pipe.execute()
+                else:
+                    positions = await client.mget(names)
+                for shard, position in zip(shards, positions, strict=True):
+                    found[shard] = position or b"0-0"
+        return found
+
     async def append(self, shard: int, fact: Fact) -> EntryId:
         """Append one fact to a shard's log. Returns its position."""
         with self.answered():
@@ -335,9 +368,9 @@ class LiveStore:
         with self.answered():
             pipe = self._at(shard).pipeline(transaction=True)
             pipe.hgetall(key("account_records", shard))
-            _get_rows(pipe, shard, "accounts")
+            ask_rows(pipe, shard, "accounts")
             found, *pages = await pipe.execute()
-        rows = _rows("accounts", pages)
+        rows = rows_from("accounts", pages)
         records = [msgspec.msgpack.decode(record, type=AccountRecord) for record in found.values()]
         return [
             AccountView(shard, record, rows[record.row]) for record in sorted(records, key=lambda record: record.row)
@@ -479,8 +512,8 @@ class LiveStore:
                 continue
             with self.answered():
                 pipe = self._at(shard).pipeline(transaction=False)
-                _get_rows(pipe, shard, "meter_terms")
-                terms = _rows("meter_terms", await pipe.execute())
+                ask_rows(pipe, shard, "meter_terms")
+                terms = rows_from("meter_terms", await pipe.execute())
             count += int((np.isin(terms["plan"], named) & (terms["removed"] == 0)).sum())
         return count
 
@@ -508,15 +541,61 @@ class LiveStore:
         return np.frombuffer(b"".join(packed), POSTING)[::-1]
 
     async def newest_alarms(self, count: int) -> list[Alarm]:
-        """The newest alarm events of all shards, the last to enter its log first. An alarm may tell of a time long before."""
+        """The newest alarm events of all shards, the last to enter its log first."""
+        found, _ = await self.alarms_before(range(self.shards), None, count)
+        return [alarm for _, alarm in found[:count]]
+
+    async def alarms_before(
+        self, shards: Sequence[int], before: AlarmPlace | None, count: int
+    ) -> tuple[list[tuple[AlarmPlace, Alarm]], AlarmPlace | None]:
+        """Alarm events of some shards before one of them, the last to enter its log first, and the place before which there may be more.
+
+        At most `count` entries of each shard are read, and as many events are returned as can be put in order by them: at least
+        `count` where there are more. An alarm may tell of a time long before its entry.
+        """
         with self.answered():
-            streams = await self._of_every_shard(lambda pipe, shard: pipe.xrevrange(key("alarms", shard), count=count))
-        entries = [(entry_id(entry.decode()), fields) for found in streams for entry, fields in found]
-        entries.sort(key=itemgetter(0), reverse=True)
-        alarms = (
-            alarm for _, fields in entries for alarm in reversed(msgspec.msgpack.decode(fields[b"b"], type=list[Alarm]))
-        )
-        return list(islice(alarms, count))
+            answers = await self._of_shards(
+                shards, lambda pipe, shard: pipe.xrevrange(key("alarms", shard), _newest(shard, before), count=count)
+            )
+        streams = dict(zip(shards, answers, strict=True))
+        found = [
+            ((entry_id(entry.decode()), shard, number), alarm)
+            for shard, entries in streams.items()
+            for entry, fields in entries
+            for number, alarm in enumerate(msgspec.msgpack.decode(fields[b"b"], type=list[Alarm]))
+        ]
+        cut = [
+            (entry_id(entries[-1][0].decode()), shard, 0) for shard, entries in streams.items() if len(entries) == count
+        ]
+        known_from = max(cut, default=None)
+        found = [
+            (place, alarm)
+            for place, alarm in found
+            if (before is None or place < before) and (known_from is None or place >= known_from)
+        ]
+        return sorted(found, key=itemgetter(0), reverse=True), known_from
+
+    async def alarm(self, place: AlarmPlace) -> Alarm | None:
+        """The event at a place, or None."""
+        entry, shard, number = place
+        if shard >= self.shards:
+            return None
+        with self.answered():
+            found = await self._at(shard).xrange(key("alarms", shard), entry_text(entry), entry_text(entry))
+        alarms = msgspec.msgpack.decode(found[0][1][b"b"], type=list[Alarm]) if found else []
+        return alarms[number] if number < len(alarms) else None
+
+    async def commands_before(
+        self, shard: int, before: EntryId | None, count: int
+    ) -> list[tuple[EntryId, list[Command]]]:
+        """Up to `count` entries of what was said of a shard's commands before one of them, the newest first."""
+        newest = _behind(before) if before else "+"
+        with self.answered():
+            found = await self._at(shard).xrevrange(key("commands", shard), newest, count=count)
+        return [
+            (entry_id(entry.decode()), msgspec.msgpack.decode(fields[b"b"], type=list[Command]))
+            for entry, fields in found
+        ]
 
     async def new_alarms(self, after: dict[int, EntryId], count: int = 500) -> list[Alarm]:
         """Alarm events of all shards after the given positions, which are moved on; at most so many entries of a shard."""
@@ -571,15 +650,15 @@ class LiveStore:
             for name in ("header", "position"):
                 pipe.get(key(name, shard))
             pipe.xrevrange(key("log", shard), count=1)
-            _get_rows(pipe, shard, "accounts", "meters")
+            ask_rows(pipe, shard, "accounts", "meters")
             header, position, last, *pages = await pipe.execute()
         return ShardView(
             shard=shard,
             header=msgspec.msgpack.decode(header, type=ShardHeader) if header else ShardHeader(),
             position=entry_id((position or b"0-0").decode()),
             last=entry_id(last[0][0].decode()) if last else LOG_START,
-            accounts=_rows("accounts", pages[:2]),
-            meters=_rows("meters", pages[2:]),
+            accounts=rows_from("accounts", pages[:2]),
+            meters=rows_from("meters", pages[2:]),
             account_records=await self._records("account_records", shard),
             meter_records=await self._records("meter_records", shard),
             commands=await self._records("open_commands", shard),
@@ -593,13 +672,13 @@ class LiveStore:
             pipe.get(key("header", shard))
             for name in ("open_commands", "cases"):
                 pipe.hlen(key(name, shard))
-            _get_rows(pipe, shard, "accounts", "meters")
+            ask_rows(pipe, shard, "accounts", "meters")
             header, commands, cases, *pages = await pipe.execute()
         return ShardTotals(
             shard=shard,
             header=msgspec.msgpack.decode(header, type=ShardHeader) if header else ShardHeader(),
-            accounts=_rows("accounts", pages[:2]),
-            meters=_rows("meters", pages[2:]),
+            accounts=rows_from("accounts", pages[:2]),
+            meters=rows_from("meters", pages[2:]),
             commands=commands,
             cases=cases,
         )
@@ -669,7 +748,7 @@ class LiveStore:
             for page, part in _pages_of(name):
                 size = part.stop - part.start
                 pipe.getrange(key(page, shard), row * size, (row + 1) * size - 1)
-            return _rows(name, await pipe.execute())[0]
+            return rows_from(name, await pipe.execute())[0]
 
     async def _record(self, name: str, shard: int, field: str) -> Any:
         with self.answered():

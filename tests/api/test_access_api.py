@@ -24,7 +24,7 @@ PERSON = {"login": "li.wei", "name": "Li Wei", "password": PASSWORD, "role": "op
 
 NAMES = {
     "account": "A-101", "meter": METER, "order": new_id(), "login": "x", "token": "x", "tariff": "flat", "policy": "usual",
-    "site": "Garden", "batch": new_id(),
+    "site": "Garden", "batch": new_id(), "alarm": "x", "item": "x",
 }  # fmt: skip
 """Of what routes have in their paths."""
 
@@ -72,7 +72,7 @@ def test_a_role_opens_what_its_scopes_say_and_nothing_else(app, site, role):
 
     async def knock(client):
         reach = {"accounts": ["A-101"]} if role == Role.TENANT else {"everything": True}
-        headers = bearer(await made(client, role, **reach))
+        headers = bearer(await made(client, role, **reach)) | {"Last-Event-ID": "none, so that no stream begins"}
         found = {}
         for route in routes(app):
             path = route.path.format(**NAMES)

@@ -86,7 +86,7 @@ def test_a_purchase_count_is_accepted_and_expected_from_then_on(site, ask):
 
     sent = ask("POST", f"/meters/{METER}/accepted_purchases", json=accepted())
 
-    said = [(alarm["kind"], alarm["state"], alarm["reason"]) for alarm in ask("GET", "/alarms").json()]
+    said = [(alarm["kind"], alarm["state"], alarm["reason"]) for alarm in ask("GET", "/alarms").json()["items"]]
     assert before == {"counted": 7, "accepted": 5}
     assert (sent.status_code, sent.json()["amount"], sent.json()["account"]) == (201, "0.00", "A-101")
     assert sent.json()["detail"] == "purchase count 7, before 5"

@@ -79,7 +79,7 @@ class Site:
         """Every key but streams and what the archiver notes and cuts."""
         with contextlib.closing(redis.Redis.from_url(self.server.url, **options())) as client:
             found = everything(client)
-        gone = {*ARCHIVED, "archived", "ledger"}
+        gone = {*ARCHIVED, "archived", "ledger", "changed"}
         return {name: value for name, value in found.items() if name.split(b":")[0].decode() not in gone}
 
     def aside(self):

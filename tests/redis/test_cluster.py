@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 from clusters import NODES, READY_SECONDS, Cluster
-from log_samples import days, everything, settings
+from log_samples import days, everything, of_the_log, settings
 
 from connectors.redis.errors import StoreMismatch, StoreUnreachable
 from connectors.redis.keys import SITE, STORE_FORMAT, key
@@ -42,8 +42,8 @@ def store(cluster):
 
 
 def kept(clients):
-    """Everything that lies on some servers."""
-    return {name: found for client in clients for name, found in everything(client).items()}
+    """Everything that lies on some servers and that the log determines."""
+    return of_the_log({name: found for client in clients for name, found in everything(client).items()})
 
 
 def on_one_server(store, folder):
@@ -55,7 +55,7 @@ def on_one_server(store, folder):
             for entry, fields in store._at(shard).xrange(key("log", shard)):
                 target.xadd(key("log", shard), fields, id=entry)
         settle_once(single, 10_000)
-        found = everything(target)
+        found = of_the_log(everything(target))
     single.close()
     server.stop()
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from log_samples import days, everything, options, settings
+from log_samples import days, everything, of_the_log, options, settings
 
 from connectors.redis.keys import key
 from connectors.redis.server import EmbeddedServer
@@ -75,9 +75,9 @@ def settled(store):
 
 
 def contents(url):
-    """Everything in a store."""
+    """Everything in a store that its log determines."""
     with contextlib.closing(redis.Redis.from_url(url, **options())) as client:
-        return everything(client)
+        return of_the_log(everything(client))
 
 
 def uninterrupted(url, folder):
