@@ -63,10 +63,10 @@ def _row(record: AccountRecord) -> int:
     return record.row
 
 
-@router.get("/{account}")
-async def get_account(account: AccountPath, caller: Reader, store: StoreDoor) -> AccountRead:
+@router.get("/{account}", response_model=AccountRead)
+async def get_account(account: AccountPath, caller: Reader, store: StoreDoor) -> Response:
     """Balance, level, meters, and the open day."""
-    return account_read(*await account_and_meters_of(store, caller, account))
+    return answer(account_read(*await account_and_meters_of(store, caller, account)))
 
 
 @router.get("/{account}/outlook")

@@ -1,12 +1,12 @@
-"""The app: routes, doors and measures put together. A request passes measure ▸ headers ▸ gzip ▸ audit ▸ gate ▸ size ▸ route."""
+"""The app: routes, doors and measures put together. A request passes measure ▸ headers ▸ gzip ▸ audit ▸ gate ▸ size ▸ lane ▸ route."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
-from starlette.middleware.gzip import GZipMiddleware
+from fastapi import APIRouter, FastAPI
+from starlette.routing import Route
 
 from api import (
     access,
@@ -44,10 +44,11 @@ from api.description import described, name_of
 from api.events import AlarmEvents
 from api.figures import answer_figures
 from api.gate import DOCS_PATHS, OPEN_PATHS, READINGS_PATH, Audited, Gate
+from api.lane import Lane
 from api.limits import Limits
 from api.metrics import Measured, Measures
 from api.problems import answer_problems
-from api.security import BodyLimit, SecureHeaders, check_secret
+from api.security import BodyLimit, Compressed, SecureHeaders, check_secret
 from api.settings import ApiSettings
 from connectors.archive.files import Archive
 from connectors.archive.joined import Joined
@@ -57,8 +58,6 @@ from connectors.redis.directory import Directory
 from connectors.redis.everyone import Everyone
 from connectors.redis.live import LiveStore
 
-GZIP_FROM_BYTES = 4_096
-"""What fits into few packets is not worth the work."""
 API_VERSION = "0.1.0"
 
 
@@ -90,7 +89,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.measures = Measures()
     answer_problems(app)
     answer_figures(app)
-    _add_routes(app)
+    for router in _routers():
+        app.include_router(router)
     _add_doors(app, settings)
     return app
 
@@ -115,27 +115,27 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await store.close()
 
 
-def _add_routes(app: FastAPI) -> None:
+def _routers() -> list[APIRouter]:
+    """Every router, in the order in which routes are tried."""
     parts = (
         sites, rooms, accounts, money, account_life, charge_items, approvals,
         meters, meter_life, meter_terms, commands, decisions, cases, meter_orders,
         tariffs, policies, everyone, batches, alarms, events, readings, access,
     )  # fmt: skip
-    for part in parts:
-        app.include_router(part.router)
-    for router in (usage.accounts, usage.meters, finance.router, reports.router):
-        app.include_router(router)
-    app.include_router(access.sessions)
-    app.include_router(health.router)
-    app.include_router(metrics.router)
+    return [
+        *(part.router for part in parts), usage.accounts, usage.meters, finance.router, reports.router,
+        access.sessions, health.router, metrics.router,
+    ]  # fmt: skip
 
 
 def _add_doors(app: FastAPI, settings: ApiSettings) -> None:
     """Last added, first passed."""
     larger = {READINGS_PATH: readings.BYTES_MAX, "/batches": BODY_BYTES_MAX}
+    routes = [route for router in _routers() for route in router.routes if isinstance(route, Route)]
+    app.add_middleware(Lane, routes=routes, answers=app.exception_handlers)
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max, of_path=larger)
     app.add_middleware(Gate, settings=settings, open_paths=OPEN_PATHS + (DOCS_PATHS if settings.docs else ()))
     app.add_middleware(Audited, settings=settings)
-    app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=1)
+    app.add_middleware(Compressed)
     app.add_middleware(SecureHeaders)
     app.add_middleware(Measured, measures=app.state.measures)

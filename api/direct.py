@@ -25,7 +25,9 @@ class Direct(APIRoute):
 
     def get_route_handler(self) -> Handler:
         """The function that answers a request."""
-        handle = self._directly() if self._is_plain else super().get_route_handler()
+        if self.is_plain:
+            return self.directly()
+        handle = super().get_route_handler()
         if self.methods != {"GET"}:
             return handle
 
@@ -35,7 +37,8 @@ class Direct(APIRoute):
         return tagged
 
     @property
-    def _is_plain(self) -> bool:
+    def is_plain(self) -> bool:
+        """Whether it takes its path, query and doors only, and so can be answered directly."""
         needs, kind = self.dependant, _kind_of(self.endpoint)
         doors_are_plain = all(
             door.name and inspect.iscoroutinefunction(door.call) and door.request_param_name == "request"
@@ -47,12 +50,13 @@ class Direct(APIRoute):
         returns_one_kind = not any(_is_response(each) for each in get_args(kind))
         return doors_are_plain and not takes_more and not is_empty and returns_one_kind
 
-    def _directly(self) -> Handler:
+    def directly(self) -> Handler:
+        """The function that answers a request of a plain route."""
         of_path, of_query, endpoint = self.dependant.path_params, self.dependant.query_params, self.endpoint
         doors: list[tuple[str, Callable[..., Any]]] = [
             (each.name, each.call) for each in self.dependant.dependencies if each.name and each.call
         ]
-        written = _writer(endpoint, self.status_code or HTTPStatus.OK)
+        written, reads = _writer(endpoint, self.status_code or HTTPStatus.OK), self.methods == {"GET"}
 
         async def answered(request: Request) -> Response:
             values, errors = request_params_to_args(of_path, request.path_params)
@@ -64,7 +68,8 @@ class Direct(APIRoute):
                 values[name] = await door(request=request)
             if errors:
                 raise RequestValidationError(errors)
-            return written(await endpoint(**values))
+            response = written(await endpoint(**values))
+            return unless_known(response, request) if reads else response
 
         return answered
 

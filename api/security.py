@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import SECURE_HEADERS, problem
 
+GZIP_FROM_BYTES = 4_096
+"""What fits into few packets is not worth the work."""
 SECRET_LENGTH_MIN = 32
 SECRET_LETTERS_MIN = 10
 PASSWORD_LENGTH_MIN, PASSWORD_LETTERS_MIN = 12, 6
@@ -99,11 +102,28 @@ class SecureHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add the headers."""
+        """Add the headers, instead of any that a route may have given."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURE_HEADERS)
+                others = [each for each in message.get("headers", ()) if each[0].lower() not in _SECURE]
+                message["headers"] = others + list(_SECURE.items())
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+_SECURE = {name.lower().encode(): value.encode() for name, value in SECURE_HEADERS.items()}
+
+
+class Compressed:
+    """Compresses large answers for callers that take it; others pay nothing for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._compressing = GZipMiddleware(app, minimum_size=GZIP_FROM_BYTES, compresslevel=1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on."""
+        takes = scope["type"] == "http" and "gzip" in Headers(scope=scope).get("accept-encoding", "")
+        await (self._compressing if takes else self._app)(scope, receive, send)

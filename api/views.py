@@ -5,17 +5,12 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from api.models import (
-    AccountDay,
-    AccountMeter,
-    AccountRead,
-    AlarmsRead,
     CaseRead,
     CommandRead,
     ComparisonRead,
     DayRead,
     MainMeterRead,
     MeterRead,
-    PlaceRead,
     PostingRead,
     PurchasesRead,
     SupplyRead,
@@ -26,8 +21,9 @@ from api.models import (
 from api.selection import is_online
 from connectors.redis.formats import iso
 from connectors.redis.live import AccountView, MeterView
+from domain.facts import AlarmTerms
 from domain.ids import meter_text
-from domain.state import Comparison, MainMeter, MeterRecord, OpenCommand, PurchaseCount, QuarantineCase
+from domain.state import ACCOUNT, Comparison, MainMeter, MeterRecord, OpenCommand, PurchaseCount, QuarantineCase
 from domain.supply_text import Standing, Text, must_clear, why
 from domain.units import MINUTE_MS, money_text, quantity_text
 from domain.words import AccountState, Commodity, Ledger, Level, Reason, Status, Supply
@@ -36,59 +32,72 @@ from tariffs.loader import load_tariff
 _EPOCH = date(1970, 1, 1)
 
 
-def _summary(view: AccountView) -> dict[str, Any]:
-    record, row = view.record, view.row
-    place = record.place
+def account_read(view: AccountView, meters: list[tuple[MeterRecord, Any]]) -> dict[str, Any]:
+    """An account with its meters, as plain values in the shape of `models.AccountRead`: many ask for it often."""
+    record, row, terms = view.record, view.row.item(), view.record.alarms
+    fields = dict(zip(_ACCOUNT_FIELDS, row, strict=True))
     return {
         "account": record.account,
         "name": record.name,
-        "place": PlaceRead(site=place.site, building=place.building, floor=place.floor, room=place.room),
-        "balance": money_text(int(row["balance"])),
+        "place": record.place,
+        "balance": money_text(fields["balance"]),
         "currency": record.currency,
-        "level": Level(int(row["level"])).name.lower(),
-        "tripped": bool(row["tripped"]),
+        "level": _LEVELS[fields["level"]],
+        "tripped": bool(fields["tripped"]),
+        "opened_at": iso(record.opened_at),
+        "state": _STATES[fields["state"]],
+        "policy": record.policy or None,
+        "alarms": _amounts(terms),
+        "meters": [_account_meter(record, row) for record, row in meters],
+        "day": _account_day(meters),
     }
 
 
-def account_read(view: AccountView, meters: list[tuple[MeterRecord, Any]]) -> AccountRead:
-    """An account with its meters."""
-    return AccountRead(
-        **_summary(view),
-        opened_at=iso(view.record.opened_at),
-        **_life(view),
-        meters=[_account_meter(record, row) for record, row in meters],
-        day=_account_day(meters),
-    )
+_ACCOUNT_FIELDS = ACCOUNT.names or ()
+_LEVELS, _STATES, _SUPPLIES, _REASONS = (
+    {int(word): word.name.lower() for word in words} for words in (Level, AccountState, Supply, Reason)
+)
 
 
-def _life(view: AccountView) -> dict[str, Any]:
-    """Where an account is in its life, and by which amounts it is judged."""
-    terms = view.record.alarms
+@lru_cache(maxsize=256)
+def _amounts(terms: AlarmTerms) -> dict[str, Any]:
+    """By which amounts an account is judged; most have the same."""
     names = ("low", "pretrip", "arrears", "hysteresis", "reconnect", "max_balance", "overdraft")
     alarms = {name: money_text(getattr(terms, name)) for name in names}
+    return {**alarms, "repeat_minutes": terms.repeat_ms // MINUTE_MS, "repeat_max": terms.repeat_max}
+
+
+def _account_meter(record: MeterRecord, row: Any) -> dict[str, Any]:
     return {
-        "state": AccountState(int(view.row["state"])).name.lower(),
-        "policy": view.record.policy or None,
-        "alarms": AlarmsRead(**alarms, repeat_minutes=terms.repeat_ms // MINUTE_MS, repeat_max=terms.repeat_max),
+        "meter": meter_text(record.meter),
+        "commodity": _commodity(record),
+        "supply": {
+            "wanted": _SUPPLIES[int(row["wanted"])],
+            "reason": _REASONS[int(row["reason"])],
+            "seen": _SUPPLIES[int(row["seen"])],
+        },
+        "day": _account_meter_day(record, row),
     }
 
 
-def _account_meter(record: MeterRecord, row: Any) -> AccountMeter:
-    return AccountMeter(
-        meter=meter_text(record.meter), commodity=_commodity(record), supply=_supply(row), day=_day(record, row)
-    )
+def _account_meter_day(record: MeterRecord, row: Any) -> dict[str, str] | None:
+    day = int(row["day"])
+    if day < 0:
+        return None
+    usage, cost = quantity_text(int(row["day_usage"])), money_text(int(row["day_cost"]))
+    return {"date": day_text(day), "usage": usage, "unit": _unit(record), "cost": cost}
 
 
-def _account_day(meters: list[tuple[MeterRecord, Any]]) -> AccountDay | None:
+def _account_day(meters: list[tuple[MeterRecord, Any]]) -> dict[str, str | None] | None:
     newest = max((int(row["day"]) for _, row in meters), default=-1)
     if newest < 0:
         return None
-    return AccountDay(
-        date=day_text(newest),
-        electricity_kwh=_usage_of(meters, Commodity.ELECTRICITY, newest),
-        water_m3=_usage_of(meters, Commodity.WATER, newest),
-        cost=money_text(sum(int(row["day_cost"]) for _, row in meters if row["day"] == newest)),
-    )
+    return {
+        "date": day_text(newest),
+        "electricity_kwh": _usage_of(meters, Commodity.ELECTRICITY, newest),
+        "water_m3": _usage_of(meters, Commodity.WATER, newest),
+        "cost": money_text(sum(int(row["day_cost"]) for _, row in meters if row["day"] == newest)),
+    }
 
 
 def _usage_of(meters: list[tuple[MeterRecord, Any]], commodity: Commodity, day: int) -> str | None:

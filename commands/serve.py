@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from limits import parse
 
 from api.app import create_app
+from api.limits import parsed
 from api.security import WeakSecretError, check_secret
 from api.settings import REQUESTS_DEFAULT, ApiSettings
 from commands.endings import failed, refused
@@ -126,9 +126,9 @@ def _limit(text: str) -> int | None:
 def _check_rate(text: str) -> None:
     """End the command for what is no rate."""
     try:
-        parse(text)
-    except ValueError:
-        raise refused(f"--requests: expected a rate such as 500/second or 12000/minute, not {text!r}") from None
+        parsed(text)
+    except ValueError as error:
+        raise refused(f"--requests: {error}") from None
 
 
 async def _check_store(url: str) -> None:

@@ -14,11 +14,15 @@ ROW_PAGES = {
 
 _KINDS = ("accounts", "meters")
 
-# KEYS: the records of accounts and of meters, then the pages of accounts' rows and of meters'. ARGV: the number of pages of accounts, the bytes of a row in each page, names of accounts.
+_SIZES = [size for name in _KINDS for _, size in ROW_PAGES[name]]
+
+# KEYS: the records of accounts and of meters, then the pages of accounts' rows and of meters'. ARGV: names of accounts.
 # A record is a map of fields in their order; it is read only as far as needed, for the server's cmsgpack knows no bytes, which come later.
 # Returns for each name false, or the record, the row, and record and row of each meter.
-SCRIPT = """\
-local of_accounts, pages = tonumber(ARGV[1]), #KEYS - 2
+SCRIPT = f"""\
+local of_accounts, sizes = {len(ROW_PAGES["accounts"])}, {{{", ".join(map(str, _SIZES))}}}
+"""
+SCRIPT += """\
 local function field_of(packed, name)
   local at, field, value = packed:byte() == 0xde and 3 or 1
   repeat
@@ -30,19 +34,19 @@ end
 local function row_of(packed, first, last)
   local row, parts = field_of(packed, 'row'), {}
   for page = first, last do
-    local size = tonumber(ARGV[1 + page])
+    local size = sizes[page]
     parts[#parts + 1] = redis.call('GETRANGE', KEYS[2 + page], row * size, (row + 1) * size - 1)
   end
   return table.concat(parts)
 end
 local found = {}
-for place = pages + 2, #ARGV do
+for place = 1, #ARGV do
   local record = redis.call('HGET', KEYS[1], ARGV[place])
   if record then
     local view = {record, row_of(record, 1, of_accounts)}
     for _, meter in ipairs(field_of(record, 'meters')) do
       local kept = redis.call('HGET', KEYS[2], string.format('%.0f', meter))
-      if kept then view[#view + 1], view[#view + 2] = kept, row_of(kept, of_accounts + 1, pages) end
+      if kept then view[#view + 1], view[#view + 2] = kept, row_of(kept, of_accounts + 1, #sizes) end
     end
     found[#found + 1] = view
   else
@@ -55,7 +59,6 @@ return found
 
 def ask(pipe: Any, shard: int, accounts: Sequence[str]) -> None:
     """Ask for accounts of a shard. The answer is a list with None or the packed parts of each."""
-    pages = [page for name in _KINDS for page in ROW_PAGES[name]]
-    keys = [key(name, shard) for name in ("account_records", "meter_records", *(page for page, _ in pages))]
-    sizes = [size for _, size in pages]
-    pipe.execute_command("EVAL_RO", SCRIPT, len(keys), *keys, len(ROW_PAGES["accounts"]), *sizes, *accounts)
+    pages = [page for name in _KINDS for page, _ in ROW_PAGES[name]]
+    keys = [key(name, shard) for name in ("account_records", "meter_records", *pages)]
+    pipe.execute_command("EVAL_RO", SCRIPT, len(keys), *keys, *accounts)

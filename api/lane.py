@@ -1,0 +1,62 @@
+"""A lane for reads: routes that take their path, query and doors only (`api.direct`) are answered without the general router and its stacks.
+
+The library's router tries one route after another and makes room for what a route might need; that takes longer than most answers
+(docs/performance.md). Here a route is found by the first part of its path, among those that begin so, in their order. What is not a plain
+read goes on to the library, and so does whatever this lane does not know: it may be left away, and only speed goes with it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.direct import Direct, Handler
+
+
+class Lane:
+    """Answers `GET` of plain routes; passes on everything else."""
+
+    def __init__(self, app: ASGIApp, routes: Iterable[Route], answers: Mapping[type[Exception], Any]) -> None:
+        """`routes`: all of the app, in its order. `answers`: its exception handlers."""
+        self._app, self._answers = app, answers
+        self._routes: dict[str, list[tuple[Route, Handler | None]]] = {}
+        for route in routes:
+            if "GET" in (route.methods or ()):
+                plain = route.directly() if isinstance(route, Direct) and route.is_plain else None
+                self._routes.setdefault(_first(route.path), []).append((route, plain))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on."""
+        found = self._found(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        route, handle, matched = found
+        scope.update(matched, route=route)
+        request = Request(scope, receive, send)
+        response = await self._answered(handle, request)
+        await response(scope, receive, send)
+
+    def _found(self, scope: Scope) -> tuple[Route, Handler, Scope] | None:
+        for route, handle in self._routes.get(_first(scope["path"]), ()):
+            match, child = Route.matches(route, scope)
+            if match == Match.FULL:
+                return (route, handle, child) if handle else None
+        return None
+
+    async def _answered(self, handle: Handler, request: Request) -> Response:
+        try:
+            return await handle(request)
+        except Exception as error:
+            answer = next((self._answers[kind] for kind in type(error).__mro__ if kind in self._answers), None)
+            if answer is None or (Exception in self._answers and answer is self._answers[Exception]):
+                raise
+            response: Response = answer(request, error)
+            return response
+
+
+def _first(path: str) -> str:
+    return path[1:].partition("/")[0]
