@@ -32,6 +32,7 @@ from api import (
     policies,
     readings,
     reports,
+    room_events,
     rooms,
     sites,
     tariffs,
@@ -41,7 +42,7 @@ from api.apart import Apart
 from api.batch_models import BODY_BYTES_MAX
 from api.batch_worker import BatchWorker
 from api.description import described, name_of
-from api.events import AlarmEvents
+from api.events import AlarmEvents, Streams
 from api.figures import answer_figures
 from api.gate import DOCS_PATHS, OPEN_PATHS, READINGS_PATH, Audited, Gate
 from api.lane import Lane
@@ -100,6 +101,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     store = await LiveStore.open(app.state.settings.redis_url)
     app.state.store, app.state.access = store, Access(store)
     app.state.limits, app.state.events = Limits(app.state.settings), AlarmEvents(store)
+    app.state.room_streams = Streams(room_events.STREAMS_MAX, room_events.STREAMS_OF_A_CALLER)
     archive = app.state.settings.archive
     app.state.joined = Joined(store, Archive.at(archive) if archive else None)
     app.state.directory = Directory(store)
@@ -118,7 +120,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _routers() -> list[APIRouter]:
     """Every router, in the order in which routes are tried."""
     parts = (
-        sites, rooms, accounts, money, account_life, charge_items, approvals,
+        sites, room_events, rooms, accounts, money, account_life, charge_items, approvals,
         meters, meter_life, meter_terms, commands, decisions, cases, meter_orders,
         tariffs, policies, everyone, batches, alarms, events, readings, access,
     )  # fmt: skip

@@ -36,10 +36,30 @@ WAITING_MAX = 1_000
 """Events that a listener may be behind."""
 LISTENERS_MAX, LISTENERS_OF_A_CALLER = 1_000, 20
 _ID = r"^\d{2,4}-\d{1,16}-\d{1,9}-\d{1,9}$"
-_HEADERS = {"X-Accel-Buffering": "no"}  # A proxy that collects answers would keep alarms to itself.
+UNBUFFERED = {"X-Accel-Buffering": "no"}  # A proxy that collects answers would keep alarms to itself.
 _log = structlog.get_logger("api")
 
 Told = tuple[Alarm, AccountRecord | None]
+
+
+class Streams:
+    """How many streams of events are open, of each caller and of all."""
+
+    def __init__(self, most: int, most_of_a_caller: int) -> None:
+        self._most, self._most_of_a_caller = most, most_of_a_caller
+        self._open: Counter[str] = Counter()
+
+    def opened(self, caller: Caller) -> None:
+        """Count one. Raises HTTPException where too many are open."""
+        if self._open.total() >= self._most or self._open[caller.name] >= self._most_of_a_caller:
+            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "Too many listen already; close some of your streams.")
+        self._open[caller.name] += 1
+
+    def closed(self, caller: Caller) -> None:
+        """One is over."""
+        self._open[caller.name] -= 1
+        if not self._open[caller.name]:
+            del self._open[caller.name]
 
 
 class AlarmEvents:
@@ -48,13 +68,12 @@ class AlarmEvents:
     def __init__(self, store: LiveStore) -> None:
         self._store = store
         self._listeners: dict[asyncio.Queue[Told | None], Caller] = {}
+        self._streams = Streams(LISTENERS_MAX, LISTENERS_OF_A_CALLER)
         self._looking: asyncio.Task[None] | None = None
 
     async def listen(self, caller: Caller) -> "asyncio.Queue[Told | None]":
         """A queue of events from now on, None at its end. Raises HTTPException where too many listen, StoreError."""
-        of_caller = Counter(each.name for each in self._listeners.values())
-        if len(self._listeners) >= LISTENERS_MAX or of_caller[caller.name] >= LISTENERS_OF_A_CALLER:
-            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "Too many listen already; close some of your streams.")
+        self._streams.opened(caller)
         queue: asyncio.Queue[Told | None] = asyncio.Queue(WAITING_MAX)
         self._listeners[queue] = caller
         try:
@@ -75,7 +94,9 @@ class AlarmEvents:
 
     def leave(self, queue: "asyncio.Queue[Told | None]") -> None:
         """Hand this one nothing any more."""
-        self._listeners.pop(queue, None)
+        caller = self._listeners.pop(queue, None)
+        if caller is not None:
+            self._streams.closed(caller)
 
     async def _look(self, after: dict[int, EntryId]) -> None:
         while self._listeners:
@@ -137,7 +158,7 @@ async def alarm_events(
         finally:
             events.leave(queue)
 
-    return StreamingResponse(stream(), media_type="text/event-stream", headers=_HEADERS)
+    return StreamingResponse(stream(), media_type="text/event-stream", headers=UNBUFFERED)
 
 
 async def _until_it_ends(

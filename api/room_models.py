@@ -95,6 +95,12 @@ class RoomQuery(RoomFilter):
     cursor: Cursor | None = None
 
 
+class RoomEventsQuery(RoomFilter):
+    """Which rooms to hear of; the first so many of them."""
+
+    limit: Limit = 500
+
+
 class AccountQuery(RoomFilter):
     """Which accounts, by pages."""
 

@@ -31,10 +31,12 @@ def call(address: str, method: str, path: str, token: str = TOKEN, **more: Any) 
 
 
 @contextmanager
-def hearing(address: str, token: str = TOKEN, last: str = "") -> Iterator[Iterator[dict[str, str]]]:
+def hearing(
+    address: str, token: str = TOKEN, last: str = "", path: str = "/alarms/events"
+) -> Iterator[Iterator[dict[str, str]]]:
     """The events of a stream, each as its fields; a comment is a field without a name."""
     headers = {"Authorization": f"Bearer {token}"} | ({"Last-Event-ID": last} if last else {})
-    with httpx.stream("GET", f"{address}/alarms/events", headers=headers, timeout=30) as answer:
+    with httpx.stream("GET", address + path, headers=headers, timeout=30) as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"].startswith("text/event-stream")
         yield parsed(answer.iter_lines())
@@ -163,3 +165,50 @@ def test_an_id_that_is_none_is_refused(address):
     headers = {"Authorization": f"Bearer {TOKEN}", "Last-Event-ID": "yesterday"}
 
     assert httpx.get(f"{address}/alarms/events", headers=headers, timeout=30).status_code == 422
+
+
+def rooms(heard: Iterator[dict[str, str]], count: int) -> list[tuple[str, dict[str, Any]]]:
+    """The next events of rooms: their kind, and what they say."""
+    told = ((event["event"], json.loads(event["data"])) for event in heard if "event" in event)
+    return list(islice(told, count))
+
+
+def test_a_wall_of_rooms_shows_what_changes(address):
+    """Every room comes first, then each that is otherwise; one that no longer fits is taken from the wall."""
+    recharge(address, "5.00", "A-101")
+    with hearing(address, path="/rooms/events?balance_below=10.00") as heard:
+        first = rooms(heard, 2)
+        recharge(address, "1.00", "A-101")
+        changed = rooms(heard, 1)
+        recharge(address, "50.00", "A-102")
+        gone = rooms(heard, 1)
+
+    assert {room["account"]: room for _, room in first}.keys() == {"A-101", "A-102"}
+    assert [(kind, room["account"], room["balance"]) for kind, room in changed] == [("room", "A-101", "6.00")]
+    assert changed[0][1] == next(
+        room for room in call(address, "GET", "/rooms").json()["items"] if room["account"] == "A-101"
+    )
+    assert gone == [("gone", {"account": "A-102"})]
+
+
+def test_a_wall_shows_nobody_elses_rooms_and_goes_dark_with_its_token(address):
+    """A tenant's stream is of its own room, and ends when its token is taken away."""
+    made = {"name": "tenant", "role": "tenant", "accounts": ["A-102"], "days": 1}
+    token = call(address, "POST", "/tokens", json=made).json()
+    with hearing(address, token["token"], path="/rooms/events") as heard:
+        ((_, room),) = rooms(heard, 1)
+        recharge(address, "1.00", "A-101")
+        assert call(address, "DELETE", f"/tokens/{token['id']}").status_code == 204
+
+        assert (room["account"], rooms(heard, 1)) == ("A-102", [])
+
+
+def test_walls_are_limited(address):
+    """One caller cannot let the API look through its rooms without end."""
+    clients = [httpx.Client(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30) for _ in range(6)]
+    answers = [client.send(client.build_request("GET", f"{address}/rooms/events"), stream=True) for client in clients]
+
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    for answer, client in zip(answers, clients, strict=True):
+        answer.close()
+        client.close()
