@@ -78,7 +78,8 @@ def test_a_role_opens_what_its_scopes_say_and_nothing_else(app, site, role):
             path = route.path.format(**NAMES)
             for method in route.methods:
                 if (method, path) != ("DELETE", "/sessions/current"):
-                    answer = await client.request(method, path, headers=headers, json={})
+                    asked = {"limit": "none"} if path == "/rooms/events" else {}  # Nor does this stream.
+                    answer = await client.request(method, path, headers=headers, json={}, params=asked)
                     found[method, path] = answer.status_code == 403, scopes_of(route)[0] not in SCOPES[role]
         return found
 

@@ -8,8 +8,9 @@ from itertools import islice
 
 import polars as pl
 import pytest
+import redis
 from archiving import AT_ONCE, SHARDS, archive_once
-from log_samples import days
+from log_samples import days, options
 
 from connectors.archive import joined as module
 from connectors.archive.columns import file_of, frame_of, schema_of
@@ -17,10 +18,11 @@ from connectors.archive.errors import ArchiveGap
 from connectors.archive.files import Archive, Range
 from connectors.archive.joined import Joined, Question, TooMuch, pages
 from connectors.redis.formats import decode_fact
+from connectors.redis.keys import key
 from connectors.redis.live import LiveStore
 from connectors.redis.streams import Streams
 from domain.facts import RechargeOrdered, Ticked
-from domain.ids import LOG_START
+from domain.ids import LOG_START, entry_text
 from flows.settle import settle_once
 
 EVERYTHING = {"usage": (("start", 0, 2**31 - 1),), "postings": (("at", 0, 2**62),)}
@@ -208,7 +210,8 @@ def test_what_is_trimmed_past_is_not_taken_for_whole(server, store, streams, arc
             part = [each for each in entries if after < each[0] <= end]
             place.put(Range("postings", 0, after, end), file_of("postings", part))
     streams.claim("postings", 0, LOG_START, last)
-    streams.trim("postings", 0, last, 0)
+    with contextlib.closing(redis.Redis.from_url(server.url, **options())) as client:
+        client.xtrim(key("postings", 0), minid=entry_text(last), approximate=False)
 
     assert len(asked(server, archive, every("postings"))[0]) > 0
     with pytest.raises(ArchiveGap):

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import redis
-from log_samples import days, everything, options, settings
+from log_samples import days, everything, of_the_log, options, settings
 from typer.testing import CliRunner
 
 from connectors.files import backup as format_of_backups
@@ -96,10 +96,10 @@ def test_backed_up_wiped_and_restored_every_byte_is_there_and_folds_to_the_same(
     assert restored(server.data) == before
     again = EmbeddedServer.start(server.data)
     settle(again.url)
-    folded = held_in(again.url)
+    folded = of_the_log(held_in(again.url))
     forget(again.url)
     settle(again.url)
-    assert held_in(again.url) == folded
+    assert of_the_log(held_in(again.url)) == folded
     again.stop()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "one.backup"]
 
