@@ -13,10 +13,9 @@ from starlette.exceptions import HTTPException
 
 from api.dependencies import Pusher, StoreDoor
 from api.gate import READINGS_PATH
+from api.reach import meters_of
 from api.reading_models import ReadingsTaken, ReadingsWrite, ReadingWrite
 from connectors.gateways.arrow import ArrowUnreadable, block_of
-from connectors.redis.live import LiveStore
-from domain.access import Caller
 from domain.facts import ReadingBlock
 from domain.ids import meter_text
 from domain.units import quantity_thousandths
@@ -51,14 +50,14 @@ async def push_readings(request: Request, caller: Pusher, store: StoreDoor) -> R
         blocks = list(_of_json(_readings(await request.body())))
     else:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send {JSON} or {ARROW}.")
-    homes = await _homes(store, caller, {int(number) for block in blocks for number in np.unique(block.meter)})
+    numbers = {int(number) for block in blocks for number in np.unique(block.meter)}
+    homes = {number: shard for number, (shard, _) in (await meters_of(store, caller, numbers)).items()}
     taken = 0
     for block in blocks:
         for shard, part in _by_shard(block, homes):
             await store.append(shard, part)
             taken += len(part)
-    unknown = sorted({int(number) for block in blocks for number in np.unique(block.meter)} - homes.keys())
-    return ReadingsTaken(taken=taken, unknown=[meter_text(number) for number in unknown])
+    return ReadingsTaken(taken=taken, unknown=[meter_text(number) for number in sorted(numbers - homes.keys())])
 
 
 async def _of_arrow(body: bytes) -> ReadingBlock:
@@ -96,19 +95,6 @@ def _of_json(readings: tuple[ReadingWrite, ...]) -> Iterator[ReadingBlock]:
 
 def _column(values: Iterator[Any]) -> Any:
     return np.fromiter(values, np.int64)
-
-
-async def _homes(store: LiveStore, caller: Caller, numbers: set[int]) -> dict[int, int]:
-    """The shards of the meters that are there, and within the caller's reach."""
-    located = await store.locate_meters(numbers)
-    if caller.reach.everything:
-        return {number: shard for number, (shard, _) in located.items()}
-    records = await store.account_records({record.account for _, record in located.values()})
-    return {
-        number: shard
-        for number, (shard, record) in located.items()
-        if record.account in records and caller.reach.has(records[record.account])
-    }
 
 
 def _by_shard(block: ReadingBlock, homes: dict[int, int]) -> Iterator[tuple[int, ReadingBlock]]:
