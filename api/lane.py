@@ -21,7 +21,8 @@ class Lane:
 
     def __init__(self, app: ASGIApp, routes: Iterable[Route], answers: Mapping[type[Exception], Any]) -> None:
         """`routes`: all of the app, in its order. `answers`: its exception handlers."""
-        self._app, self._answers = app, answers
+        self._app = app
+        self._answers = {kind: answer for kind, answer in answers.items() if kind is not Exception}  # A bug goes on up.
         self._routes: dict[str, list[tuple[Route, Handler | None]]] = {}
         for route in routes:
             if "GET" in (route.methods or ()):
@@ -52,7 +53,7 @@ class Lane:
             return await handle(request)
         except Exception as error:
             answer = next((self._answers[kind] for kind in type(error).__mro__ if kind in self._answers), None)
-            if answer is None or (Exception in self._answers and answer is self._answers[Exception]):
+            if answer is None:
                 raise
             response: Response = answer(request, error)
             return response
