@@ -22,7 +22,7 @@ from tariffs.timeline import compile_timeline
 sys.path.append(str(Path(__file__).parents[1] / "tariffs"))
 from tariff_cases import plans, spans
 
-many = settings(max_examples=150)
+many = settings(max_examples=100)
 
 
 class Wallet:
@@ -118,9 +118,9 @@ def test_any_cutting_of_a_history_into_readings_costs_the_same(data, usage):
 @many
 @given(st.data(), st.integers(0, 300_000), st.integers(0, 300_000))
 def test_more_usage_never_costs_less(data, less, more):
-    """Where no price is negative and tiers are graduated, more energy is never a gain.
+    """Where no price is negative, tiers are graduated and no price falls from tier to tier, more energy is never a gain.
 
-    One Wh more may move a whole Wh from a dear minute to a cheap one, as usage is spread in whole ones. So more is here at
+    Where a dear first tier is used up sooner by what costs nothing in another band, it may be. One Wh more may move a whole Wh from a dear minute to a cheap one, as usage is spread in whole ones. So more is here at
     least a Wh for the shortest piece of the span.
     """
     span = data.draw(spans())
@@ -133,7 +133,7 @@ def test_more_usage_never_costs_less(data, less, more):
 
 
 def without_gains(plan):
-    """The plan with its last schedules alone, and every price and percentage as large as it was and not below zero."""
+    """The plan with its last schedules alone, every price and percentage as large as it was and not below zero, and prices that rise."""
     return tuple(replace(stage, tariff=_mapped(stage.tariff)) for stage in plan)
 
 
@@ -144,14 +144,14 @@ def _mapped(tariff):
 def _without_gains(version):
     charges = tuple(replace(charge, rate=abs(charge.rate)) for charge in version.charges)
     seasons = tuple(
-        replace(season, rates=tuple((_not_negative(column[-1]),) for column in season.rates))
+        replace(season, rates=tuple((_rising(column[-1]),) for column in season.rates))
         for season in version.seasons
     )
     return replace(version, seasons=seasons, charges=charges)
 
 
-def _not_negative(schedule):
-    return replace(schedule, prices=tuple(row and tuple(map(abs, row)) for row in schedule.prices))
+def _rising(schedule):
+    return replace(schedule, prices=tuple(tuple(sorted(map(abs, row))) for row in schedule.prices))
 
 
 def test_a_counter_remembers_two_periods():

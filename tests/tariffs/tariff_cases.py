@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import cache
 
 from hypothesis import strategies as st
 
@@ -87,44 +88,60 @@ def tariff(zone: str, *versions: Version, bands: tuple[str, ...] = ("peak", "val
     )
 
 
+# Strategies that stand here, or are kept, are looked through once and not for each draw.
+BIT, ADDED, PRICE = st.booleans(), st.integers(1, 50_000), st.integers(-(10**9), 10**14)
+MINUTES = st.one_of(st.integers(1, 23).map(lambda hour: hour * 60), st.integers(1, 1439))
+
+
+@cache
 def _profiles(bands: int):
-    minutes = st.one_of(st.integers(1, 23).map(lambda hour: hour * 60), st.integers(1, 1439))
-    starts = st.sets(minutes, max_size=6).map(lambda later: [0, *sorted(later)])
-    return starts.flatmap(
-        lambda slots: st.tuples(*(st.integers(0, bands - 1).map(lambda band, at=at: (at, band)) for at in slots))
+    """One to three days, each of up to seven bands from minutes on."""
+    band = st.integers(0, bands - 1)
+    day = st.builds(
+        lambda first, later: ((0, first), *sorted(later.items())), band, st.dictionaries(MINUTES, band, max_size=6)
+    )
+    return st.lists(day, min_size=1, max_size=3).map(tuple)
+
+
+@cache
+def _prices(bands: int, levels: int):
+    return st.tuples(*[st.tuples(*[PRICE] * levels)] * bands)
+
+
+@cache
+def _days_of(profiles: int):
+    """By week day, and for holidays, for days that are worked instead, and for fairs."""
+    profile = st.integers(0, profiles - 1)
+    none_or_one = st.none() | profile
+    return st.tuples(
+        st.tuples(*[profile] * 7),
+        none_or_one,
+        none_or_one,
+        st.just(()) | profile.map(lambda number: (("fair", number),)),
     )
 
 
 @st.composite
 def _seasons(draw, name, ranges, bands, tiers, components):
-    profiles = draw(st.lists(_profiles(bands), min_size=1, max_size=3).map(tuple))
-    profile = st.integers(0, len(profiles) - 1)
-    return Season(
-        name,
-        ranges,
-        profiles,
-        draw(st.tuples(*[profile] * 7)),
-        draw(st.none() | profile),
-        draw(st.none() | profile),
-        draw(st.just(()) | profile.map(lambda number: (("fair", number),))),
-        tuple(draw(_schedules(bands, tiers)) for _ in range(components)),
-    )
+    profiles = draw(_profiles(bands))
+    rates = tuple(draw(_schedules(bands, tiers)) for _ in range(components))
+    return Season(name, ranges, profiles, *draw(_days_of(len(profiles))), rates)
 
 
 @st.composite
 def _schedules(draw, bands, tiers):
     """One graduated schedule, or a few that the whole use of the period chooses from."""
-    tops = sorted(draw(st.sets(LIMITS, max_size=2))) if tiers and draw(st.booleans()) else []
+    tops = sorted(draw(TOPS)) if tiers and draw(BIT) else []
     found = []
     for top in [*tops, None]:
-        limits = tuple(sorted(draw(st.sets(LIMITS, max_size=3)))) if tiers else ()
-        adds = tuple(draw(st.integers(1, 50_000)) for _ in limits) if draw(st.booleans()) else ()
-        prices = st.tuples(*[st.integers(-(10**9), 10**14)] * (len(limits) + 1))
-        found.append(Schedule(top, limits, adds, tuple(draw(prices) for _ in range(bands))))
+        limits = tuple(sorted(draw(STEPS))) if tiers else ()
+        adds = tuple(draw(ADDED) for _ in limits) if draw(BIT) else ()
+        found.append(Schedule(top, limits, adds, draw(_prices(bands, len(limits) + 1))))
     return tuple(found)
 
 
 LIMITS = st.integers(1, 400_000)
+TOPS, STEPS = st.sets(LIMITS, max_size=2), st.sets(LIMITS, max_size=3)
 RANGES = st.sampled_from(
     [((6, 16), (9, 30)), ((11, 1), (3, 31)), ((2, 29), (2, 29)), ((10, 26), (10, 26)), ((3, 1), (3, 31))]
 )
@@ -140,21 +157,24 @@ TIERS = st.none() | st.builds(
     per_days=st.sampled_from([None, None, 1, 30]),
     unscaled_days=st.none() | st.just((28, 30)),
 )
+RANGE_LISTS = st.lists(RANGES.map(lambda each: (each,)), max_size=2)
 PREMISES = st.builds(Premises, st.integers(1, 6), st.integers(0, 9_000))
+COMPONENTS, PERCENTS, BANDS = st.integers(1, 2), st.integers(-20, 25), st.integers(1, 4)
+ZONE = st.sampled_from(ZONES)
 
 
 @st.composite
 def _versions(draw, from_ms, bands):
-    tiers, count = draw(TIERS), draw(st.integers(1, 2))
-    ranges = [*draw(st.lists(RANGES.map(lambda each: (each,)), max_size=2)), ()]
+    tiers, count = draw(TIERS), draw(COMPONENTS)
+    ranges = [*draw(RANGE_LISTS), ()]
     names = [f"c{number}" for number in range(count)]
-    charges = (Percentage(id="vat", title={}, of=("c0",), rate=Fraction(draw(st.integers(-20, 25)), 100)),)
+    charges = (Percentage(id="vat", title={}, of=("c0",), rate=Fraction(draw(PERCENTS), 100)),)
     return Version(
         from_ms,
         tuple(draw(_seasons(str(n), each, bands, tiers, count)) for n, each in enumerate(ranges)),
         tiers,
         tuple(Component(name, {}) for name in names),
-        charges if draw(st.booleans()) else (),
+        charges if draw(BIT) else (),
     )
 
 
@@ -171,14 +191,14 @@ def spans(draw):
 @st.composite
 def tariffs(draw, span):
     """Any tariff of one to three versions, the later ones beginning within the span, at any minute."""
-    bands = draw(st.integers(1, 4))
+    bands = draw(BANDS)
     minutes = st.integers(span[0] // MINUTE_MS, span[1] // MINUTE_MS)
     starts = draw(st.sets(minutes, min_size=1, max_size=3))
     versions = [draw(_versions(minute * MINUTE_MS, bands)) for minute in sorted(starts)]
     days = st.frozensets(st.integers(span[0] // DAY_MS, span[1] // DAY_MS), max_size=2)
     calendar = Calendar(draw(days), draw(days), {"fair": draw(days)})
     names = tuple(f"band_{n}" for n in range(bands))
-    return tariff(draw(st.sampled_from(ZONES)), *versions, bands=names, calendar=calendar)
+    return tariff(draw(ZONE), *versions, bands=names, calendar=calendar)
 
 
 @st.composite
@@ -186,6 +206,5 @@ def plans(draw, span) -> Plan:
     """Any plan of one to three stages, the later ones beginning within the span, at any minute."""
     starts = draw(st.sets(st.integers(span[0] // MINUTE_MS, span[1] // MINUTE_MS), max_size=2))
     return tuple(
-        Stage(minute * MINUTE_MS, draw(tariffs(span)), draw(PREMISES), draw(st.booleans()))
-        for minute in [0, *sorted(starts)]
+        Stage(minute * MINUTE_MS, draw(tariffs(span)), draw(PREMISES), draw(BIT)) for minute in [0, *sorted(starts)]
     )
