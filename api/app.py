@@ -1,6 +1,7 @@
 """The app: routes, doors and measures put together. A request passes measure ▸ headers ▸ gzip ▸ audit ▸ gate ▸ size ▸ lane ▸ route."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -85,6 +86,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         docs_url="/docs" if settings.docs else None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # What we measure is at /metrics.
     )
     app.state.settings = settings
     app.state.measures = Measures()
@@ -107,6 +109,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.directory = Directory(store)
     app.state.everyone, app.state.batches = Everyone(store), Batches(store)
     app.state.apart = Apart(app.state.settings.apart_seconds)
+    gc.collect()
+    gc.freeze()  # Routes and models stay: a full collection would look through them for a tenth of a second, while all wait.
     working = asyncio.create_task(BatchWorker(store, app.state.access, app.state.batches, app.state.settings).run())
     try:
         yield

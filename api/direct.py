@@ -7,7 +7,7 @@ they are made. Declared in the OpenAPI file like all others.
 
 import hashlib
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, get_args
 
@@ -59,7 +59,7 @@ class Direct(APIRoute):
         written, reads = _writer(endpoint, self.status_code or HTTPStatus.OK), self.methods == {"GET"}
 
         async def answered(request: Request) -> Response:
-            values, errors = request_params_to_args(of_path, request.path_params)
+            values, errors = _of_path(of_path, request.path_params)
             if of_query:
                 more_values, more_errors = request_params_to_args(of_query, request.query_params)
                 values |= more_values
@@ -72,6 +72,16 @@ class Direct(APIRoute):
             return unless_known(response, request) if reads else response
 
         return answered
+
+
+def _of_path(fields: Sequence[Any], texts: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    """Values by name, and what is wrong: as `request_params_to_args` does for what may stand anywhere and often, only sooner."""
+    values: dict[str, Any] = {}
+    errors: list[Any] = []
+    for field in fields:
+        values[field.name], wrong = field.validate(texts[field.alias], values, loc=("path", field.alias))
+        errors += wrong
+    return values, errors
 
 
 def _writer(endpoint: Callable[..., Any], status: int) -> Callable[[Any], Response]:
@@ -100,5 +110,5 @@ def unless_known(response: Response, request: Request) -> Response:
     shown = request.headers.get("if-none-match", "")
     if tag in (each.strip().removeprefix("W/") for each in shown.split(",")):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})
-    response.headers["ETag"] = tag
+    response.raw_headers.append((b"etag", tag.encode()))
     return response

@@ -23,7 +23,7 @@ from connectors.redis.formats import iso
 from connectors.redis.live import AccountView, MeterView
 from domain.facts import AlarmTerms
 from domain.ids import meter_text
-from domain.state import ACCOUNT, Comparison, MainMeter, MeterRecord, OpenCommand, PurchaseCount, QuarantineCase
+from domain.state import ACCOUNT, METER, Comparison, MainMeter, MeterRecord, OpenCommand, PurchaseCount, QuarantineCase
 from domain.supply_text import Standing, Text, must_clear, why
 from domain.units import MINUTE_MS, money_text, quantity_text
 from domain.words import AccountState, Commodity, Ledger, Level, Reason, Status, Supply
@@ -36,6 +36,7 @@ def account_read(view: AccountView, meters: list[tuple[MeterRecord, Any]]) -> di
     """An account with its meters, as plain values in the shape of `models.AccountRead`: many ask for it often."""
     record, row, terms = view.record, view.row.item(), view.record.alarms
     fields = dict(zip(_ACCOUNT_FIELDS, row, strict=True))
+    shown = [(record, dict(zip(_METER_FIELDS, row.item(), strict=True))) for record, row in meters]
     return {
         "account": record.account,
         "name": record.name,
@@ -48,12 +49,12 @@ def account_read(view: AccountView, meters: list[tuple[MeterRecord, Any]]) -> di
         "state": _STATES[fields["state"]],
         "policy": record.policy or None,
         "alarms": _amounts(terms),
-        "meters": [_account_meter(record, row) for record, row in meters],
-        "day": _account_day(meters),
+        "meters": [_account_meter(record, row) for record, row in shown],
+        "day": _account_day(shown),
     }
 
 
-_ACCOUNT_FIELDS = ACCOUNT.names or ()
+_ACCOUNT_FIELDS, _METER_FIELDS = ACCOUNT.names or (), METER.names or ()
 _LEVELS, _STATES, _SUPPLIES, _REASONS = (
     {int(word): word.name.lower() for word in words} for words in (Level, AccountState, Supply, Reason)
 )
@@ -67,41 +68,41 @@ def _amounts(terms: AlarmTerms) -> dict[str, Any]:
     return {**alarms, "repeat_minutes": terms.repeat_ms // MINUTE_MS, "repeat_max": terms.repeat_max}
 
 
-def _account_meter(record: MeterRecord, row: Any) -> dict[str, Any]:
+def _account_meter(record: MeterRecord, row: dict[str, Any]) -> dict[str, Any]:
     return {
         "meter": meter_text(record.meter),
         "commodity": _commodity(record),
         "supply": {
-            "wanted": _SUPPLIES[int(row["wanted"])],
-            "reason": _REASONS[int(row["reason"])],
-            "seen": _SUPPLIES[int(row["seen"])],
+            "wanted": _SUPPLIES[row["wanted"]],
+            "reason": _REASONS[row["reason"]],
+            "seen": _SUPPLIES[row["seen"]],
         },
         "day": _account_meter_day(record, row),
     }
 
 
-def _account_meter_day(record: MeterRecord, row: Any) -> dict[str, str] | None:
-    day = int(row["day"])
+def _account_meter_day(record: MeterRecord, row: dict[str, Any]) -> dict[str, str] | None:
+    day = row["day"]
     if day < 0:
         return None
-    usage, cost = quantity_text(int(row["day_usage"])), money_text(int(row["day_cost"]))
+    usage, cost = quantity_text(row["day_usage"]), money_text(row["day_cost"])
     return {"date": day_text(day), "usage": usage, "unit": _unit(record), "cost": cost}
 
 
-def _account_day(meters: list[tuple[MeterRecord, Any]]) -> dict[str, str | None] | None:
-    newest = max((int(row["day"]) for _, row in meters), default=-1)
+def _account_day(meters: list[tuple[MeterRecord, dict[str, Any]]]) -> dict[str, str | None] | None:
+    newest = max((row["day"] for _, row in meters), default=-1)
     if newest < 0:
         return None
     return {
         "date": day_text(newest),
         "electricity_kwh": _usage_of(meters, Commodity.ELECTRICITY, newest),
         "water_m3": _usage_of(meters, Commodity.WATER, newest),
-        "cost": money_text(sum(int(row["day_cost"]) for _, row in meters if row["day"] == newest)),
+        "cost": money_text(sum(row["day_cost"] for _, row in meters if row["day"] == newest)),
     }
 
 
-def _usage_of(meters: list[tuple[MeterRecord, Any]], commodity: Commodity, day: int) -> str | None:
-    usages = [int(row["day_usage"]) * int(row["day"] == day) for record, row in meters if record.commodity == commodity]
+def _usage_of(meters: list[tuple[MeterRecord, dict[str, Any]]], commodity: Commodity, day: int) -> str | None:
+    usages = [row["day_usage"] * int(row["day"] == day) for record, row in meters if record.commodity == commodity]
     return quantity_text(sum(usages)) if usages else None
 
 

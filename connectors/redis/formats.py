@@ -5,7 +5,7 @@ other body is the fact as a MessagePack map.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from domain.words import SEVERITY, AlarmState
 
 EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
 """The first and last millisecond of the years 1 to 9999: what a date can say."""
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, written with its Z
 
 _DECODERS = {(fact.KIND, fact.VERSION): msgspec.msgpack.Decoder(fact) for fact in RECORDS}  # type: ignore[attr-defined]  # every Record states KIND
 _pack = msgspec.msgpack.Encoder()
@@ -85,9 +86,8 @@ def key_value(kind: type, field: bytes) -> Any:
 
 def iso(at_ms: int) -> str:
     """ISO 8601 in UTC with milliseconds: `2026-01-01T08:00:00.000Z`; a time that no calendar has, as its nearest end."""
-    at_ms = min(max(at_ms, EARLIEST_MS), LATEST_MS)
-    stamp = datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{stamp}.{at_ms % 1000:03d}Z"
+    at = _EPOCH + timedelta(milliseconds=min(max(at_ms, EARLIEST_MS), LATEST_MS))
+    return at.isoformat(timespec="milliseconds") + "Z"
 
 
 def alarm_message(alarm: Alarm, record: AccountRecord | None) -> dict[str, Any]:

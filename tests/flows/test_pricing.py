@@ -144,8 +144,7 @@ def _mapped(tariff):
 def _without_gains(version):
     charges = tuple(replace(charge, rate=abs(charge.rate)) for charge in version.charges)
     seasons = tuple(
-        replace(season, rates=tuple((_rising(column[-1]),) for column in season.rates))
-        for season in version.seasons
+        replace(season, rates=tuple((_rising(column[-1]),) for column in season.rates)) for season in version.seasons
     )
     return replace(version, seasons=seasons, charges=charges)
 
