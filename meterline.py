@@ -28,6 +28,7 @@ COMMANDS = {
     "backup": "commands.backup",
     "restore": "commands.restore",
     "verify": "commands.verify",
+    "audit": "commands.audit",
     "replay": "commands.replay",
     "bench": "commands.bench",
 }

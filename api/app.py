@@ -59,6 +59,7 @@ from connectors.redis.batches import Batches
 from connectors.redis.directory import Directory
 from connectors.redis.everyone import Everyone
 from connectors.redis.live import LiveStore
+from connectors.redis.windows import Windows
 
 API_VERSION = "0.1.0"
 
@@ -102,7 +103,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     store = await LiveStore.open(app.state.settings.redis_url)
     app.state.store, app.state.access = store, Access(store)
-    app.state.limits, app.state.events = Limits(app.state.settings), AlarmEvents(store)
+    app.state.limits, app.state.events = Limits(app.state.settings, Windows(store)), AlarmEvents(store)
     app.state.room_streams = Streams(room_events.STREAMS_MAX, room_events.STREAMS_OF_A_CALLER)
     archive = app.state.settings.archive
     app.state.joined = Joined(store, Archive.at(archive) if archive else None)

@@ -77,7 +77,7 @@ class Gate:
                 denied: Response | None = await self._unknown(scope, limits)
             else:
                 scope["state"]["caller"] = caller
-                seconds = await limits.requests(caller.name)
+                seconds = limits.requests(caller.name)
                 denied = too_often(seconds) if seconds else None
         except StoreError:
             denied = problem(HTTPStatus.SERVICE_UNAVAILABLE, "The store does not answer, so nobody is let in.")

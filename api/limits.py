@@ -1,4 +1,4 @@
-"""How often: requests and orders of a caller, and denials of an address. Counted in this process, in windows that slide.
+"""How often: requests and orders of a caller, denials of an address, and attempts to be somebody, in windows that slide.
 
 Of a window, what was counted in the one before weighs as much as of it is still within reach: two numbers a caller, however often it comes. A library
 for that took a tenth of a request.
@@ -9,12 +9,13 @@ import re
 import time
 
 from api.settings import ApiSettings
+from connectors.redis.windows import Windows
 
 _RATE = re.compile(r"(\d{1,9})/(\d{1,6} ?)?(second|minute|hour|day)s?", re.ASCII)
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _ROUNDING = 1e-6
 _KNOWN_MAX = 100_000
-"""Callers and addresses that a window knows; beyond it those that have not come lately are forgotten."""
+"""Callers that a window knows; beyond it those that have not come lately are forgotten."""
 
 
 def parsed(rate: str) -> tuple[int, int]:
@@ -26,7 +27,7 @@ def parsed(rate: str) -> tuple[int, int]:
 
 
 class Window:
-    """So many in so many seconds of each who comes."""
+    """So many in so many seconds of each who comes, counted in this process."""
 
     def __init__(self, rate: str) -> None:
         self.most, self.seconds = parsed(rate)
@@ -56,29 +57,33 @@ class Window:
 
 
 class Limits:
-    """Each method counts one, and returns how many seconds to wait where that was too many; 0: go on. Made for one event loop."""
+    """Each method counts one, and returns how many seconds to wait where that was too many; 0: go on. Made for one event loop.
 
-    def __init__(self, settings: ApiSettings) -> None:
-        self._requests, self._orders = Window(settings.requests), Window(settings.orders)
-        self._denials, self._logins = Window(settings.denials), Window(settings.logins)
+    Requests are counted in this process, without asking anybody. What somebody may try, and what moves money or supply, all processes of the API
+    count together; these raise StoreError.
+    """
+
+    def __init__(self, settings: ApiSettings, windows: Windows) -> None:
+        self._requests, self._windows = Window(settings.requests), windows
+        self._orders, self._denials, self._logins = map(parsed, (settings.orders, settings.denials, settings.logins))
 
     @property
     def orders_max(self) -> int:
         """How many orders a caller may give at once, if it has given none."""
-        return self._orders.most
+        return self._orders[0]
 
-    async def requests(self, caller: str) -> int:
+    def requests(self, caller: str) -> int:
         """A request of a caller."""
         return self._requests.hit(caller)
 
     async def orders(self, caller: str, count: int = 1) -> int:
         """An order of a caller: money, switching, a person's decision; or so many at once, all of them or none."""
-        return self._orders.hit(caller, count)
+        return await self._windows.hit("orders", caller, *self._orders, count)
 
     async def denials(self, client: str) -> int:
         """A request of an address without a known token, or with a wrong password."""
-        return self._denials.hit(client)
+        return await self._windows.hit("denials", client, *self._denials)
 
     async def logins(self, login: str) -> int:
         """An attempt to sign in as somebody."""
-        return self._logins.hit(login)
+        return await self._windows.hit("logins", login, *self._logins)

@@ -46,6 +46,11 @@ def alone_keys(caller: str) -> tuple[str, str]:
     return f"alone:{{access}}:{caller}", f"alone_amounts:{{access}}:{caller}"
 
 
+def window_key(name: str, who: str) -> str:
+    """How often somebody has come (`connectors.redis.windows`); `who` is a digest."""
+    return f"window_{name}:{{access}}:{who}"
+
+
 def held_meter_key(number: int) -> str:
     """The order (its id) that a meter's number is held for while the machine decides it."""
     return f"held_meter:{number}"
