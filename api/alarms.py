@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Path, Query, Response
 from starlette.exceptions import HTTPException
 
@@ -126,7 +127,7 @@ def _place_text(place: AlarmPlace) -> str:
 
 def _message(directory: Directory, alarm: Alarm, seen: dict[str, Acknowledgement]) -> dict[str, Any]:
     found = directory.of(alarm.account)
-    message = alarm_message(alarm, found[1] if found else None)
+    message = msgspec.structs.asdict(alarm_message(alarm, found[1] if found else None))
     return message | {"acknowledgement": acknowledgement_read(seen.get(key_of(alarm)), alarm.at)}
 
 

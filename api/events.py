@@ -6,12 +6,12 @@ still in the streams. A listener that does not keep up, or whose token no longer
 """
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
 
+import msgspec
 import structlog
 from fastapi import APIRouter, Header, Request
 from fastapi.sse import format_sse_event
@@ -183,5 +183,5 @@ async def _until_it_ends(
 
 def _event(told: Told) -> bytes:
     alarm, record = told
-    data = json.dumps(alarm_message(alarm, record), ensure_ascii=False, separators=(",", ":"))
+    data = msgspec.json.encode(alarm_message(alarm, record)).decode()
     return format_sse_event(data_str=data, event="alarm", id=alarm.id)

@@ -23,6 +23,7 @@ from api.models import (
     Write,
     shown,
 )
+from domain.alarm_message import AlarmLevel
 from domain.ids import account_id, meter_number
 from domain.words import AlarmKind, AlarmState, Severity, Stage
 
@@ -405,10 +406,13 @@ class AlarmRead(Read):
 
     v: int
     id: str
+    about: str
     kind: AlarmKind
+    level: AlarmLevel
     severity: Severity
     state: AlarmState
     at: Time
+    recorded_at: Time
     site: str
     building: str
     room: str

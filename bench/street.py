@@ -87,7 +87,7 @@ def enter(store: Store, stored: StoredShard) -> None:
         for page, (name, part) in PAGES.items()
     }
     changes = Changes(stored.header, rows, {name: dict(each) for name, each in stored.records.items()})
-    store.commit(commit_of(stored.shard, LOG_START, stored.position, changes, [], {}))
+    store.commit(commit_of(stored.shard, LOG_START, stored.position, changes, []))
 
 
 @contextmanager

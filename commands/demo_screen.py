@@ -108,7 +108,7 @@ async def _look(url: str, at_ms: int) -> Look:
     classes = Counter[int]()
     for shard in shards:
         classes.update(dict(enumerate(shard.header.classes)))
-    texts = [alarm_message(alarm, records.get(alarm.account))["text"] for alarm in alarms]
+    texts = [alarm_message(alarm, records.get(alarm.account)).text for alarm in alarms]
     return Look(
         at_ms=at_ms,
         rooms=sorted((room for shard in shards for room in _rooms(shard)), key=lambda room: room.record.account),
@@ -116,7 +116,7 @@ async def _look(url: str, at_ms: int) -> Look:
         quarantined=sum(count for kind, count in classes.items() if kind in QUARANTINED),
         postings=sum(shard.header.posting_sequence for shard in shards),
         usage=tuple(sum(shard.header.usage[commodity] for shard in shards) for commodity in Commodity),
-        alarms=[(text["zh"], text["en"]) for text in texts],
+        alarms=[(text.zh, text.en) for text in texts],
         open_commands=sum(len(shard.commands) for shard in shards),
     )
 

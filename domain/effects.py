@@ -5,6 +5,7 @@ batches, and cannot be written twice.
 """
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from domain.facts import ReadingRefused
 from domain.ids import EntryId
 from domain.words import AlarmKind, AlarmState, Reason, Stage, Supply
+
+if TYPE_CHECKING:
+    from domain.state import AccountRecord
 
 POSTING = np.dtype(
     (
@@ -125,7 +129,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Effects:
-    """What one log entry caused. Empty lists and None mean nothing of that kind."""
+    """What one log entry caused. Empty lists and None mean nothing of that kind.
+
+    `accounts`: of the accounts that alarms name those that are known, as they were after the entry; messages say where an alarm is.
+    """
 
     entry: EntryId
     postings: NDArray[np.void] | None = None
@@ -133,6 +140,7 @@ class Effects:
     usage: NDArray[np.void] | None = None
     quarantined: NDArray[np.void] | None = None
     alarms: list[Alarm] = field(default_factory=list)
+    accounts: "dict[str, AccountRecord]" = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     refused: list[ReadingRefused] = field(default_factory=list)

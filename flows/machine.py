@@ -172,13 +172,15 @@ def decide(state: ShardState, fact: Fact, effects: Effects) -> None:
 
 
 def _named(state: ShardState, effects: Effects) -> Effects:
-    """Give each alarm an id that is the same whenever the log is folded."""
+    """Give each alarm an id that is the same whenever the log is folded, and note the accounts that alarms are about."""
     if not effects.alarms:
         return effects
     where = f"{state.shard:02d}-{entry_text(effects.entry)}"
     effects.alarms = [
         msgspec.structs.replace(alarm, id=f"{where}-{number}") for number, alarm in enumerate(effects.alarms)
     ]
+    named = {alarm.account for alarm in effects.alarms if alarm.account in state.account_records}
+    effects.accounts = {account: state.account_records[account] for account in named}
     return effects
 
 

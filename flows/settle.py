@@ -97,9 +97,7 @@ def fold_batch(state: ShardState, batch: Batch, heard: Heard | None = None) -> C
     state, effects = fold(state, new)
     if heard:
         heard([fact for _, fact in new], effects)
-    named = {alarm.account for effect in effects for alarm in effect.alarms}
-    accounts = {account: state.account_records[account] for account in named if account in state.account_records}
-    return commit_of(state.shard, before, state.position, state.take_changes(), effects, accounts)
+    return commit_of(state.shard, before, state.position, state.take_changes(), effects)
 
 
 def settle_once(store: Store, entries_at_once: int = ENTRIES_AT_ONCE, heard: Heard | None = None) -> int:

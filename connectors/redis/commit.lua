@@ -6,7 +6,7 @@
 --
 -- KEYS[1] the position; KEYS[2 …] the keys written.
 -- ARGV[1] position expected, ARGV[2] position after, then one group for each write:
---   command, index into KEYS (0: a channel, the first argument), number of arguments, arguments …
+--   command, index into KEYS, number of arguments, arguments …; index 0: the first argument is a channel, and one call is made for each of the others
 local position = redis.call('GET', KEYS[1]) or '0-0'
 if position ~= ARGV[1] then
   return redis.error_reply('MOVED_ON the position is ' .. position .. ', not ' .. ARGV[1])
@@ -30,7 +30,9 @@ at = 3
 while at <= #ARGV do
   local command, key, count = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   if key == 0 then
-    redis.call(command, unpack(ARGV, at + 3, at + 2 + count))
+    for message = at + 4, at + 2 + count do
+      redis.call(command, ARGV[at + 3], ARGV[message])
+    end
   else
     redis.call(command, KEYS[key], unpack(ARGV, at + 3, at + 2 + count))
   end

@@ -2,7 +2,7 @@
 
 Guarantee: each log entry's effects are applied exactly once to the store, whoever repeats what. The script compares the
 stored position with the one the batch started from. An effect's stream id is the id of the log entry that caused it, so
-even the streams refuse it a second time, and they are written first. Published messages (pub/sub) are at most once per commit; the stream is the record.
+even the streams refuse it a second time, and they are written first. Published messages (pub/sub) are at most once per commit; the streams are the record.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,15 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.redis.formats import alarm_message, key_bytes, pack
-from connectors.redis.keys import ALARM_CHANNEL, LISTED, key, ledger_key
+from connectors.redis.keys import ALARM_CHANNEL, ALARM_MESSAGES, LISTED, alarm_channel, key, ledger_key
 from domain.effects import POSTING, Effects
 from domain.ids import EntryId, entry_text
-from domain.state import AccountRecord, Changes, RowChanges
+from domain.state import Changes, RowChanges
 
 SCRIPT = (files("connectors.redis") / "commit.lua").read_text()
 
 OUTCOMES_KEPT = 100_000
 """Answers waiting to be fetched; orders' outcomes are also kept by id."""
+MESSAGES_KEPT = 10_000
+"""Log entries of a shard whose alarms are kept as messages, for foreign programs to catch up with; the record is the stream `alarms`."""
 CHANGED_KEPT = 1_000
 """Commits that changed listed records, for directories to catch up with; one that is further behind reads all of a shard's records anew."""
 KEYS_NAMED = 1_000
@@ -57,9 +59,9 @@ class Commit:
             index = self._index[name] = len(self.keys)
         self.arguments += (command, index, len(arguments), *arguments)
 
-    def publish(self, channel: str, message: bytes) -> None:
-        """Add one message to a channel."""
-        self.arguments += ("PUBLISH", 0, 2, channel, message)
+    def publish(self, channel: str, messages: Sequence[bytes]) -> None:
+        """Add messages to a channel, in order."""
+        self.arguments += ("PUBLISH", 0, 1 + len(messages), channel, *messages)
 
 
 def commit_of(
@@ -68,12 +70,11 @@ def commit_of(
     after: EntryId,
     changes: Changes,
     effects: Iterable[Effects],
-    accounts: dict[str, AccountRecord],
 ) -> Commit:
-    """Everything that one batch writes. `accounts` holds the records of the accounts that alarms name."""
+    """Everything that one batch writes."""
     commit = Commit(shard, before, after)
     for effect in effects:
-        _write_effects(commit, effect, accounts)
+        _write_effects(commit, effect)
     _write_state(commit, changes)
     return commit
 
@@ -130,15 +131,30 @@ def writes_of(changes: RowChanges) -> Iterator[tuple[int, memoryview]]:
         begun += end - first
 
 
-def _write_effects(commit: Commit, effects: Effects, accounts: dict[str, AccountRecord]) -> None:
+def _write_effects(commit: Commit, effects: Effects) -> None:
     entry = entry_text(effects.entry)
     for name, fields in stream_entries(effects):
         kept = ("MAXLEN", "~", OUTCOMES_KEPT) if name == "outcomes" else ()
         commit.write("XADD", key(name, commit.shard), *kept, entry, *chain.from_iterable(fields.items()))
     if effects.postings is not None:
         _write_ledgers(commit, effects.postings)
+    if effects.alarms:
+        _write_messages(commit, entry, effects)
+
+
+def _write_messages(commit: Commit, entry: str, effects: Effects) -> None:
+    """Alarms for foreign programs, each made once: kept in a stream, then published to all and to who listens to its site."""
+    published: dict[str, list[bytes]] = {ALARM_CHANNEL: []}
     for alarm in effects.alarms:
-        commit.publish(ALARM_CHANNEL, _json.encode(alarm_message(alarm, accounts.get(alarm.account))))
+        message = alarm_message(alarm, effects.accounts.get(alarm.account))
+        packed = _json.encode(message)
+        published[ALARM_CHANNEL].append(packed)
+        if message.site:
+            published.setdefault(alarm_channel(message.site), []).append(packed)
+    whole = b"[" + b",".join(published[ALARM_CHANNEL]) + b"]"
+    commit.write("XADD", key(ALARM_MESSAGES, commit.shard), "MAXLEN", "~", MESSAGES_KEPT, entry, "messages", whole)
+    for channel, messages in published.items():
+        commit.publish(channel, messages)
 
 
 def stream_entries(effects: Effects) -> Iterator[tuple[str, dict[bytes, bytes]]]:

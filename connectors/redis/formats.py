@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 
 from connectors.redis.blocks import block_bytes, block_of
+from domain.alarm_message import LEVELS, AlarmMessage, AlarmText
 from domain.alarm_text import alarm_texts
 from domain.effects import Alarm
 from domain.facts import RECORDS, Fact, ReadingBlock, Record
 from domain.ids import meter_text
+from domain.standing import key_of
 from domain.state import AccountRecord
 from domain.units import money_text
 from domain.words import SEVERITY, AlarmState
@@ -90,28 +92,31 @@ def iso(at_ms: int) -> str:
     return at.isoformat(timespec="milliseconds") + "Z"
 
 
-def alarm_message(alarm: Alarm, record: AccountRecord | None) -> dict[str, Any]:
-    """An alarm as consumers get it (docs/alarms.md), version 1. Amounts are decimal strings."""
+def alarm_message(alarm: Alarm, record: AccountRecord | None) -> AlarmMessage:
+    """An alarm as foreign programs get it (docs/alarms.md). `record`: its account; None where that is not known."""
     place = record.place if record else None
     zh, en = alarm_texts(alarm, record)
-    return {
-        "v": 1,
-        "id": alarm.id,
-        "kind": alarm.kind,
-        "severity": SEVERITY[alarm.kind],
-        "state": alarm.state,
-        "at": iso(alarm.at),
-        "site": place.site if place else "",
-        "building": place.building if place else "",
-        "room": place.room if place else "",
-        "account": alarm.account,
-        "meter": meter_text(alarm.meter) if alarm.meter else "",
-        "currency": record.currency if record else "",
-        "balance": money_text(alarm.balance),
-        "threshold": money_text(alarm.threshold),
-        "repeat": alarm.repeat,
-        "reason": alarm.reason,
-        "amount": money_text(alarm.amount),
-        "cleared": alarm.state == AlarmState.CLEARED,
-        "text": {"zh": zh, "en": en},
-    }
+    return AlarmMessage(
+        v=1,
+        id=alarm.id,
+        about=key_of(alarm),
+        kind=alarm.kind,
+        level=LEVELS.get(alarm.kind, ""),
+        severity=SEVERITY[alarm.kind],
+        state=alarm.state,
+        at=iso(alarm.at),
+        recorded_at=iso(int(alarm.id.split("-")[1])),
+        site=place.site if place else "",
+        building=place.building if place else "",
+        room=place.room if place else "",
+        account=alarm.account,
+        meter=meter_text(alarm.meter) if alarm.meter else "",
+        currency=record.currency if record else "",
+        balance=money_text(alarm.balance),
+        threshold=money_text(alarm.threshold),
+        repeat=alarm.repeat,
+        reason=alarm.reason,
+        amount=money_text(alarm.amount),
+        cleared=alarm.state == AlarmState.CLEARED,
+        text=AlarmText(zh=zh, en=en),
+    )

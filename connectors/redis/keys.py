@@ -1,6 +1,9 @@
 """Names of keys. All keys of a shard share its hash tag, so a shard lives in one slot of a Redis Cluster."""
 
 ALARM_CHANNEL = "alarms"
+"""Where every alarm is published; those of a site that is known also on `alarm_channel(site)`."""
+ALARM_MESSAGES = "alarm_messages"
+"""Streams of alarms as they are published, for foreign programs; no part of the state, for the words of a message are a release's own."""
 SITE = "meterline"
 """Hash of what is fixed when a store is made: `shards`, `format`."""
 STORE_FORMAT = "2"
@@ -34,6 +37,11 @@ STREAMS = ("postings", "usage", "quarantined", "refused", "alarms", "commands", 
 def key(name: str, shard: int) -> str:
     """`state kind:{07}`."""
     return f"{name}:{{{shard:02d}}}"
+
+
+def alarm_channel(site: str) -> str:
+    """Where the alarms of one site are published, by its id: `alarms:Garden`."""
+    return f"{ALARM_CHANNEL}:{site}"
 
 
 def ledger_key(shard: int, account_row: int) -> str:

@@ -26,7 +26,7 @@ def commit(number):
     """A small commit: an answer, a header, and the position."""
     effects = Effects((number, 0), outcomes=[Outcome(id=str(number), kind="k", at=number)])
     changes = Changes(ShardHeader(now=number), {}, {})
-    return commit_of(0, (number - 1, 0), (number, 0), changes, [effects], {})
+    return commit_of(0, (number - 1, 0), (number, 0), changes, [effects])
 
 
 def test_a_commit_torn_at_any_byte_is_there_as_a_whole_or_not_at_all(server):

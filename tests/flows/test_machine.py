@@ -916,8 +916,7 @@ def test_no_time_however_absurd_stops_a_commit(when):
     effects.append(
         home.tell(ReadingRefused(at=when, source="f.csv", line=1, text="x", reason="unreadable_time", meter=1))
     )
-    records = dict(home.state.account_records.sorted())
 
-    commit = commit_of(0, (0, 0), home.state.position, home.state.take_changes(), effects, records)
+    commit = commit_of(0, (0, 0), home.state.position, home.state.take_changes(), effects)
 
     assert "PUBLISH" in commit.arguments

@@ -53,9 +53,9 @@ def test_whoever_hears_it_knows_what_is_shown_and_what_is_expected():
 
     message = alarm_message(alarm, home.state.account_records["room-201"])
 
-    assert (message["account"], message["meter"], message["severity"]) == ("room-201", "000000000001", "critical")
-    assert message["text"]["zh"] == "room-201 告警：购电次数不符，疑似绕过平台售电，表号 000000000001（7 ≠ 5）"
-    assert "perhaps sold past the books, meter 000000000001 (7 ≠ 5)" in message["text"]["en"]
+    assert (message.account, message.meter, message.severity) == ("room-201", "000000000001", "critical")
+    assert message.text.zh == "room-201 告警：购电次数不符，疑似绕过平台售电，表号 000000000001（7 ≠ 5）"
+    assert "perhaps sold past the books, meter 000000000001 (7 ≠ 5)" in message.text.en
 
 
 def test_a_meter_that_is_not_there_is_not_looked_at():

@@ -16,7 +16,7 @@ from log_samples import START, days, everything, options, order_text, settings
 
 from connectors.redis.commit import Commit, commit_of, writes_of
 from connectors.redis.errors import MovedOn, StoreRefused
-from connectors.redis.keys import ALARM_CHANNEL, STREAMS, key
+from connectors.redis.keys import ALARM_CHANNEL, ALARM_MESSAGES, STREAMS, key
 from connectors.redis.server import EmbeddedServer
 from connectors.redis.store import Store
 from domain.effects import Alarm, Effects, Outcome
@@ -106,7 +106,7 @@ def test_a_commit_moves_the_position(store):
 def test_a_forbidden_write_leaves_nothing_half_done(store, server):
     """A user without the right to publish is refused before the first write, not in the middle of a commit."""
     commit = first_commit(store)
-    commit.publish(ALARM_CHANNEL, b"{}")
+    commit.publish(ALARM_CHANNEL, [b"{}"])
     folder = server.data / "redis"
     program = server.process.args[-2]
     server.stop()
@@ -152,10 +152,10 @@ def test_long_lists_of_records_are_cut(store, client):
         for number in range(10_500)
     }
     one, two = (1, 0), (2, 0)
-    store.commit(commit_of(1, LOG_START, one, Changes(ShardHeader(), {}, {"kept_outcomes": kept}), [], {}))
+    store.commit(commit_of(1, LOG_START, one, Changes(ShardHeader(), {}, {"kept_outcomes": kept}), []))
     loaded = store.load(1).records["kept_outcomes"]
     dropped = dict.fromkeys(list(kept)[:10_400])
-    store.commit(commit_of(1, one, two, Changes(ShardHeader(), {}, {"kept_outcomes": dropped}), [], {}))
+    store.commit(commit_of(1, one, two, Changes(ShardHeader(), {}, {"kept_outcomes": dropped}), []))
 
     assert loaded == kept
     assert client.hlen(key("kept_outcomes", 1)) == 100
@@ -165,7 +165,7 @@ def test_no_write_has_more_arguments_than_a_script_may_unpack():
     """Every write of a long list stays below the size of a script's stack; the note of what has changed does not name so many."""
     changes = Changes(ShardHeader(), {}, {"cases": dict.fromkeys(map(str, range(30_000)))})
 
-    commit = commit_of(0, LOG_START, (1, 0), changes, [], {})
+    commit = commit_of(0, LOG_START, (1, 0), changes, [])
 
     counts = [commit.arguments[at + 2] for at in writes(commit)]
     assert max(counts) <= 2_000
@@ -200,7 +200,7 @@ def test_runs_write_each_row_to_its_place(numbers):
 def test_an_alarm_is_published_and_kept(store, client):
     """An alarm is on the channel `alarms` as JSON and in the stream, under the id of the entry that caused it."""
     account = next(name for name in map(str, range(99)) if shard_of(name, SHARDS) == 0)
-    alarm = Alarm(id="1", kind="balance_low", state="raised", at=START, account=account, balance=1, threshold=2)
+    alarm = Alarm(id="00-1-0-0", kind="balance_low", state="raised", at=START, account=account, balance=1, threshold=2)
     settle_once(store)
     before = store.position(0)
     entry = (before[0] + 1, 0)
@@ -209,7 +209,7 @@ def test_an_alarm_is_published_and_kept(store, client):
     listener.subscribe(ALARM_CHANNEL)
     assert listener.get_message(timeout=5)["type"] == "subscribe"
 
-    store.commit(commit_of(0, before, entry, Changes(ShardHeader(), {}, {}), [effects], {}))
+    store.commit(commit_of(0, before, entry, Changes(ShardHeader(), {}, {}), [effects]))
 
     heard = [json.loads(listener.get_message(timeout=5)["data"]) for _ in range(2)]
     listener.close()
@@ -226,7 +226,7 @@ def test_a_refused_commit_publishes_nothing(store, client):
     listener.subscribe(ALARM_CHANNEL)
     assert listener.get_message(timeout=5)["type"] == "subscribe"
     commit = Commit(0, (9, 9), (9, 10))
-    commit.publish(ALARM_CHANNEL, b"{}")
+    commit.publish(ALARM_CHANNEL, [b"{}"])
 
     with pytest.raises(MovedOn):
         store.commit(commit)
@@ -246,7 +246,7 @@ def test_every_key_of_a_shard_has_its_tag(store, client):
     names = {name.decode() for name in client.scan_iter()} - {"meterline"}
     assert all("{00}" in name or "{01}" in name for name in names)
     kinds = {name.split(":")[0] for name in names}
-    assert kinds <= {"log", "changed", "position", "header", "ledger", *PAGES, *RECORDS, *STREAMS}
+    assert kinds <= {"log", "changed", ALARM_MESSAGES, "position", "header", "ledger", *PAGES, *RECORDS, *STREAMS}
     assert {"postings", "quarantined", "refused", "outcomes", "ledger"} <= kinds
 
 

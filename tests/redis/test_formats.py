@@ -1,6 +1,5 @@
 import contextlib
 import dataclasses
-import json
 import types
 import typing
 
@@ -808,13 +807,16 @@ def test_an_alarm_message_keeps_its_words():
         row=0, account="A1", currency="CNY", name="王", place=PLACE, alarms=AlarmTerms(), opened_at=1
     )
 
-    assert json.loads(json.dumps(alarm_message(alarm, record))) == {
+    assert msgspec.to_builtins(alarm_message(alarm, record)) == {
         "v": 1,
         "id": "03-1735689600000-0-0",
+        "about": "000000000005:balance_low",
         "kind": "balance_low",
+        "level": "low",
         "severity": "warning",
         "state": "raised",
         "at": "2025-01-01T00:00:00.007Z",
+        "recorded_at": "2025-01-01T00:00:00.000Z",
         "site": "s",
         "building": "b",
         "room": "101",
@@ -836,13 +838,16 @@ def test_an_alarm_message_keeps_its_words():
 
 def test_an_alarm_of_no_account_has_its_meter():
     """An alarm whose account is not known still says which meter, and has every name."""
-    alarm = Alarm(id="1", kind=AlarmKind.QUARANTINE, state=AlarmState.CLEARED, at=0, meter=5, reason="unknown_meter")
+    alarm = Alarm(
+        id="00-1-0-0", kind=AlarmKind.QUARANTINE, state=AlarmState.CLEARED, at=0, meter=5, reason="unknown_meter"
+    )
 
     message = alarm_message(alarm, None)
 
-    assert (message["site"], message["account"], message["meter"]) == ("", "", "000000000005")
-    assert message["cleared"] is True
+    assert (message.site, message.account, message.meter, message.level) == ("", "", "000000000005", "")
+    assert message.about == "000000000005:quarantine:unknown_meter"
+    assert message.cleared is True
     assert (
-        message["text"]["en"]
+        message.text.en
         == "000000000005: alarm cleared, readings held for a person to decide, meter 000000000005 (unknown_meter)"
     )

@@ -84,7 +84,7 @@ def lived(entries: Entries, cuts: Iterable[int] = (), *, reload: bool = False) -
 def effect_bytes(effects: Iterable[Effects]) -> list[list[Any]]:
     """What each entry's effects write to a store."""
     nothing = Changes(ShardHeader(), {}, {})
-    return [commit_of(0, LOG_START, effect.entry, nothing, [effect], {}).arguments for effect in effects]
+    return [commit_of(0, LOG_START, effect.entry, nothing, [effect]).arguments for effect in effects]
 
 
 def all_postings(effects: Iterable[Effects]) -> np.ndarray:
