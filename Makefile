@@ -1,7 +1,7 @@
 # Each recipe is one line. UV is the uv on PATH, or one put into .uv/ by a private venv or pip.
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen
-.PHONY: demo test simulate faults mutants check bench openapi lock
+.PHONY: demo test simulate faults mutants check bench openapi asyncapi lock
 
 demo: $(UV) ## Watch a street live on prepaid credit; options: make demo ARGS="--seconds 45 --json"
 	@$(RUN) --no-dev meterline demo $(ARGS)
@@ -26,6 +26,9 @@ bench: $(UV) ## Measure; options: make bench ARGS="settle --meters 100000"
 
 openapi: $(UV) ## Write docs/openapi.json and docs/openapi-changes.md anew
 	@$(RUN) meterline openapi --write-to docs
+
+asyncapi: $(UV) ## Write docs/asyncapi.json anew
+	@$(RUN) meterline asyncapi > docs/asyncapi.json
 
 lock: $(UV) ## Renew uv.lock
 	@$(UV) lock --upgrade

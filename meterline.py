@@ -21,6 +21,7 @@ COMMANDS = {
     "archive": "commands.archive",
     "serve": "commands.serve",
     "openapi": "commands.openapi",
+    "asyncapi": "commands.asyncapi",
     "simulate": "commands.simulate",
     "import": "commands.import_",
     "accounts": "commands.accounts",
