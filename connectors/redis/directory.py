@@ -20,9 +20,10 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from connectors.redis.changed import read_changed
 from connectors.redis.formats import key_value
-from connectors.redis.keys import LISTED, key
-from connectors.redis.live import LiveStore, ask_rows, rows_from
+from connectors.redis.keys import LISTED
+from connectors.redis.live import LiveStore
 from connectors.redis.together import Together
 from domain.ids import meter_text, shard_of
 from domain.standing import Standing, standing_of_meters
@@ -34,17 +35,9 @@ PlaceKey = tuple[str, str, str, str, str]
 _FEW = 50
 """So many changed items are put into their places one by one; after more, all are sorted."""
 _DECODERS = {name: msgspec.msgpack.Decoder(RECORDS[name][1]).decode for name in LISTED}
-_NAMES = msgspec.msgpack.Decoder(list[bytes] | None).decode
 _DIGITS = re.compile(r"[0-9]+")
 
 T = TypeVar("T")
-Named = dict[str, frozenset[bytes] | None]
-"""Records by kind and key; None: all of a kind."""
-_NOTHING: Named = {}
-_ATTEMPTS = 5
-"""So often a shard is asked for what has changed while it was being asked; then for all of it at once."""
-_PAGES = 4
-"""Of rows of accounts and meters."""
 
 
 def natural(text: str) -> str:
@@ -186,45 +179,12 @@ class Directory:
 
     async def _read(self, shard: int, kept: Listed | None) -> Listed:
         """A shard as it is now, from what is kept of it."""
-        begun, named, cursor = self._looks, _NOTHING, kept.cursor if kept else b""
-        for _ in range(_ATTEMPTS if kept else 0):
-            found = await self._ask(shard, named, cursor)
-            if [entry for entry, _ in found.changed[:1]] != ([cursor] if cursor else []):
-                break
-            if not found.changed[1:]:
-                return self._entered(shard, kept, named, found, cursor, begun)
-            named, cursor = _and(named, found.changed[1:]), found.changed[-1][0]
-        everything: Named = dict.fromkeys(LISTED)
-        found = await self._ask(shard, everything, None)
-        return self._entered(shard, kept, everything, found, found.changed[0][0] if found.changed else b"", begun)
-
-    async def _ask(self, shard: int, named: Named, after: bytes | None) -> "_Found":
-        """A shard's rows, its records of these names, and what has changed from an entry on (None: the last), all of one instant."""
-        with self._store.answered():
-            pipe = self._store.node_of(key("log", shard)).pipeline(transaction=True)
-            pipe.get(key("position", shard))
-            if after is None:
-                pipe.xrevrange(key("changed", shard), count=1)
-            else:
-                pipe.xrange(key("changed", shard), after.decode() or "-", "+")
-            ask_rows(pipe, shard, "accounts", "meters")
-            for name, fields in named.items():
-                if fields is None:
-                    pipe.hgetall(key(name, shard))
-                else:
-                    pipe.hmget(key(name, shard), sorted(fields))
-            position, changed, *found = await pipe.execute()
-        return _Found(position or b"0-0", changed, found[:_PAGES], found[_PAGES:])
-
-    def _entered(
-        self, shard: int, kept: Listed | None, named: Named, found: "_Found", cursor: bytes, begun: int
-    ) -> Listed:
-        records = kept.records if kept else {name: {} for name in LISTED}
-        for (name, fields), answer in zip(named.items(), found.records, strict=True):
-            packed = answer if fields is None else dict(zip(sorted(fields), answer, strict=True))
-            self._enter(shard, name, records[name], packed, whole=fields is None)
-        accounts, meters = rows_from("accounts", found.pages[:2]), rows_from("meters", found.pages[2:])
-        return Listed(shard, found.position, Columns(accounts), Columns(meters), records, cursor, begun)
+        begun, records = self._looks, kept.records if kept else {name: {} for name in LISTED}
+        found = await read_changed(self._store, shard, LISTED, ("accounts", "meters"), kept.cursor if kept else None)
+        for name, packed in found.records.items():
+            self._enter(shard, name, records[name], packed.fields, whole=packed.whole)
+        accounts, meters = Columns(found.rows["accounts"]), Columns(found.rows["meters"])
+        return Listed(shard, found.position, accounts, meters, records, found.cursor, begun)
 
     def _enter(
         self, shard: int, name: str, records: dict[Any, Any], packed: Mapping[bytes, bytes | None], *, whole: bool
@@ -307,23 +267,3 @@ class _Look:
 
     number: int
     positions: list[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What a shard has answered: its position, entries of `changed:{07}`, pages of rows, and records in the order in which they were asked for."""
-
-    position: bytes
-    changed: list[tuple[bytes, dict[bytes, bytes]]]
-    pages: list[bytes | None]
-    records: list[Any]
-
-
-def _and(named: Named, changed: list[tuple[bytes, dict[bytes, bytes]]]) -> Named:
-    """These records, and all that some commits say to have changed."""
-    found = dict(named)
-    for _, fields in changed:
-        for name, packed in fields.items():
-            names, before = _NAMES(packed), found.get(name.decode(), frozenset())
-            found[name.decode()] = None if names is None or before is None else before | set(names)
-    return found
