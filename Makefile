@@ -1,7 +1,7 @@
 # Each recipe is one line. UV is the uv on PATH, or one put into .uv/ by a private venv or pip.
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen
-.PHONY: demo test simulate faults mutants check bench openapi asyncapi lock
+.PHONY: demo test simulate faults mutants check bench openapi asyncapi metrics lock
 
 demo: $(UV) ## Watch a street live on prepaid credit; options: make demo ARGS="--seconds 45 --json"
 	@$(RUN) --no-dev meterline demo $(ARGS)
@@ -29,6 +29,9 @@ openapi: $(UV) ## Write docs/openapi.json and docs/openapi-changes.md anew
 
 asyncapi: $(UV) ## Write docs/asyncapi.json anew
 	@$(RUN) meterline asyncapi > docs/asyncapi.json
+
+metrics: $(UV) ## Write docs/metrics.md anew
+	@$(RUN) meterline metrics --write-to docs
 
 lock: $(UV) ## Renew uv.lock
 	@$(UV) lock --upgrade

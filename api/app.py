@@ -112,12 +112,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.apart = Apart(app.state.settings.apart_seconds)
     gc.collect()
     gc.freeze()  # Routes and models stay: a full collection would look through them for a tenth of a second, while all wait.
+    business = app.state.measures.business
+    business.open(store)
     working = asyncio.create_task(BatchWorker(store, app.state.access, app.state.batches, app.state.settings).run())
     try:
         yield
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
+        await business.close()
         await asyncio.to_thread(app.state.apart.close)
         await store.close()
 

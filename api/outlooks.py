@@ -1,13 +1,13 @@
 """Outlooks: when an account's money will have run down and its supply will be cut, as far as can be foreseen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from api.models import OutlookRead
 from connectors.redis.formats import iso
 from connectors.redis.live import AccountView
-from domain.state import Control, MeterRecord
+from domain.state import Assignment, Control, MeterRecord
 from domain.units import DAY_MS, money_text
 from domain.words import Commodity
 from tariffs.forecast import Outlook, runs_down_at
@@ -30,7 +30,8 @@ def outlook_read(
     alarms = view.record.alarms
     spendable = int(view.row["balance"]) - (alarms.arrears - alarms.overdraft)
     outlooks = [
-        Outlook(_plan(record, documents), daily_usage(row), counted.get(record.commodity, {})) for record, row in meters
+        Outlook(plan_of(record.assignments, documents), daily_usage(row), counted.get(record.commodity, {}))
+        for record, row in meters
     ]
     down = runs_down_at(outlooks, spendable, now_ms)
     return OutlookRead(
@@ -48,13 +49,15 @@ def daily_usage(row: Any) -> int:
     return int(row["daily_usage"]) or int(row["day_usage"])
 
 
-def _plan(record: MeterRecord, documents: Mapping[str, str]) -> Plan:
+def plan_of(assignments: Sequence[Assignment], documents: Mapping[str, str]) -> Plan:
+    """The plan of a meter that is assigned so. `documents`: tariffs by id."""
+
     def tariff(name: str) -> Tariff:
         return _parsed(documents[name], name)
 
     return tuple(
         Stage(each.starts_at, tariff(each.tariff), Premises(each.persons, each.capacity_w), each.restart)
-        for each in record.assignments
+        for each in assignments
     )
 
 

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from bench.scene import SWEEP_MS, T0, figures, usage_of
 from bench.street import enter, numbers_of, street, thrown_away
+from connectors.metrics import Measures
 from connectors.redis.store import Store
 from domain.facts import ReadingBlock
+from domain.metrics import Process
 from flows.machine import warm_up
 from flows.settle import CommitPartition, LogPartition, fold_batch
 from flows.state import ShardState
@@ -72,7 +74,8 @@ def run(meters: int, sweeps: int, block: int, blocks_at_once: int, runs: int) ->
 def _line(url: str, store: Store, shard: int, numbers: list[int]) -> Line:
     enter(store, street(numbers, shard))
     log = LogPartition(Store.open(url), shard, 1)
-    return Line(np.array(numbers, np.int64), ShardState.of(store.load(shard)), log, CommitPartition(Store.open(url)))
+    commits = CommitPartition(Store.open(url), Measures(Process.SETTLE)["settle_commit_seconds"])
+    return Line(np.array(numbers, np.int64), ShardState.of(store.load(shard)), log, commits)
 
 
 def _append(store: Store, lines: list[Line], sweep: int, block: int) -> None:

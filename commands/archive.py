@@ -9,14 +9,17 @@ import typer
 
 from commands.dataflows import run
 from commands.endings import failed, refused
+from commands.metrics_door import MetricsOption, measured
 from commands.shared import DATA_DEFAULT, DataOption
 from commands.stores import store_to_read
 from connectors.archive.errors import ArchiveError
 from connectors.archive.files import Archive
 from connectors.archive.restored import set_aside
+from connectors.metrics import Measures
 from connectors.redis.errors import StoreError
 from connectors.redis.server import access_of
 from connectors.redis.streams import Streams
+from domain.metrics import Process
 from flows.archive import EVERY_SECONDS, KEPT_SECONDS, Terms, build
 
 ToOption = Annotated[
@@ -45,6 +48,7 @@ def archive(
     every_minutes: EveryOption = EVERY_SECONDS / 60,
     keep_minutes: KeepOption = KEPT_SECONDS / 60,
     aside: AsideOption = False,
+    metrics: MetricsOption = "",
 ) -> None:
     """Archive log and streams as Parquet files, and trim them in the server (docs/archive.md). May be killed at any instant.
 
@@ -61,7 +65,9 @@ def archive(
         place.tidy("log")  # Says in one line, before anything is read, why the archive cannot be used.
     except (StoreError, ArchiveError) as error:
         raise failed(str(error)) from None
-    run(build(lambda: Streams.open(url), place, terms), "the archive")
+    measures = Measures(Process.ARCHIVE)
+    with measured(measures.registry, metrics):
+        run(build(lambda: Streams.open(url), place, terms, measures), "the archive")
 
 
 def _set_aside(data: Path, place: Archive) -> None:

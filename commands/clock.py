@@ -6,11 +6,14 @@ from collections.abc import Callable
 
 from commands.endings import failed
 from commands.logs import tell
+from commands.metrics_door import MetricsOption, measured
 from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of, store_url
 from connectors.clock import EventClock
+from connectors.metrics import Measures
 from connectors.redis.errors import StoreError
 from connectors.redis.store import Store
 from domain.facts import Ticked
+from domain.metrics import Process
 from domain.units import MINUTE_MS
 
 CLOCK_AHEAD_MAX_MS = 5 * MINUTE_MS
@@ -18,15 +21,16 @@ CLOCK_AHEAD_MAX_MS = 5 * MINUTE_MS
 AGAIN_SECONDS = 1.0
 
 
-def clock(data: DataOption = DATA_DEFAULT, clock: ClockOption = "") -> None:
+def clock(data: DataOption = DATA_DEFAULT, clock: ClockOption = "", metrics: MetricsOption = "") -> None:
     """Append the minute to every shard's log, so that hours close, deadlines pass and commands are tried again. May be killed at any instant.
 
     Without ticks nothing of that happens. It may run on several hosts at once: a tick that does not move time forward changes nothing.
     """
-    url, event_clock = store_url(data), clock_of(clock)
+    url, event_clock, measures = store_url(data), clock_of(clock), Measures(Process.CLOCK)
     try:
         Store.open(url).close()
-        Clockwork(url, event_clock, tell).run(threading.Event())
+        with measured(measures.registry, metrics):
+            Clockwork(url, event_clock, tell, measures=measures).run(threading.Event())
     except StoreError as error:
         raise failed(str(error)) from None
     except KeyboardInterrupt:
@@ -46,9 +50,15 @@ class Clockwork:
     """
 
     def __init__(
-        self, url: str, clock: EventClock, say: Callable[[str], None], now_ns: Callable[[], int] = time.time_ns
+        self,
+        url: str,
+        clock: EventClock,
+        say: Callable[[str], None],
+        now_ns: Callable[[], int] = time.time_ns,
+        measures: Measures | None = None,
     ) -> None:
         self._url, self._clock, self._say, self._now_ns = url, clock, say, now_ns
+        self._measures = measures or Measures(Process.CLOCK)
         self._store: Store | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -62,12 +72,14 @@ class Clockwork:
                 if trouble is not type(error):
                     self._say(f"no time passes in the log: {error}")
                 trouble = type(error)
+                self._measures["clock_standing_still"].set(1)
                 self._disconnect()  # A shard may have moved to another node of a cluster.
                 stop.wait(AGAIN_SECONDS)
                 continue
             if trouble:
                 self._say("time passes in the log again")
             trouble = None
+            self._measures["clock_standing_still"].set(0)
         self._disconnect()
 
     def _tick(self) -> int:
@@ -75,6 +87,8 @@ class Clockwork:
         self._store = self._store or Store.open(self._url)
         now = self._agreed_ms(self._store)
         self._store.append_to_all(Ticked(at=now))
+        self._measures["clock_ticks_total"].inc()
+        self._measures["clock_time_seconds"].set(now / 1000)
         return now
 
     def _disconnect(self) -> None:

@@ -9,10 +9,14 @@ from typing import Annotated
 import typer
 
 from commands.endings import failed, refused
+from commands.metrics_door import MetricsOption, measured
 from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of, store_url
 from connectors.clock import EventClock
 from connectors.files.site import Site, load_site
+from connectors.metrics import registry_of
+from connectors.modbus.collector import Collected
 from connectors.modbus.collector import collect as collect_site
+from connectors.modbus.measured import families
 from connectors.redis.errors import StoreError
 from connectors.redis.live import LiveStore
 from connectors.redis.uplink import RedisUplink
@@ -54,10 +58,13 @@ def collect(
     site: Annotated[Path, typer.Argument(help="Site file (docs/site-file.md).")],
     data: DataOption = DATA_DEFAULT,
     clock: ClockOption = "",
+    metrics: MetricsOption = "",
 ) -> None:
     """Poll every meter of a site file over Modbus, and carry out commands ahead of polls. Ends well on Ctrl-C."""
+    collected = Collected()
     try:
-        asyncio.run(_collect(site_of(site), store_url(data), clock_of(clock)))
+        with measured(registry_of(lambda: families(collected)), metrics):
+            asyncio.run(_collect(site_of(site), store_url(data), clock_of(clock), collected))
     except StoreError as error:
         raise failed(str(error)) from None
     except ExceptionGroup as group:
@@ -77,13 +84,13 @@ def _messages(group: ExceptionGroup[Exception]) -> Iterator[str]:
             yield str(error)
 
 
-async def _collect(site: Site, url: str, clock: EventClock) -> None:
+async def _collect(site: Site, url: str, clock: EventClock, collected: Collected) -> None:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     store = await LiveStore.open(url)
     try:
-        await collect_site(site, RedisUplink(store), clock)
+        await collect_site(site, RedisUplink(store), clock, collected)
     except asyncio.CancelledError:
         return
     finally:

@@ -19,11 +19,12 @@ import typer
 from commands.collect import site_of
 from commands.demo_check import audited, streamed_count, verified, wanted
 from commands.demo_screen import Display, Look, look
-from commands.demo_street import Tenants, first_payments, free_ports, site_text
+from commands.demo_street import Tenants, first_payments, site_text
 from commands.endings import failed, refused
+from commands.ports import check_ports, free_ports
 from commands.running import Running
 from commands.settle import prepare_kernel
-from commands.up import check_port, stop_on_signals
+from commands.up import stop_on_signals
 from connectors.clock import EventClock
 from connectors.modbus.street.door import ask
 from connectors.processes import HeldError
@@ -53,7 +54,7 @@ def demo(
     """Watch a street live on prepaid credit: balances run down, alarms appear, rooms are cut, some pay and come back."""
     stop_on_signals()
     if port:
-        check_port(port)
+        check_ports([port])
     if os.environ.pop("REDIS_URL", None):
         typer.echo("REDIS_URL is left alone: the demo has a server of its own")
     folder = data or Path(tempfile.mkdtemp(prefix="meterline-demo-"))

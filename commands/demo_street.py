@@ -2,7 +2,6 @@
 
 import json
 import random
-import socket
 import threading
 import time
 import urllib.error
@@ -112,17 +111,6 @@ def site_text(count: int, ports: list[int], offline_minutes: int) -> str:
         if index % WATER_EVERY == 0
     ]
     return "".join(parts)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens at just now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def first_payments(count: int, at: int) -> list[tuple[str, Fact]]:

@@ -2,38 +2,55 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
+from prometheus_client.core import Metric as Family
+
 from commands.logs import format_of_files, logger_to
+from commands.metrics_door import Doors, measured
 from commands.site_opening import open_site
 from connectors.clock import EventClock
 from connectors.files.site import Site
+from connectors.metrics import filled, registry_of
 from connectors.processes import Child, Pauses, held, meterline_command
 from connectors.redis.errors import StoreError
 from connectors.redis.server import EmbeddedServer
 from connectors.redis.server_log import ServerLog
 from connectors.redis.store import Store
 from domain.facts import Fact
+from domain.metrics import Process
 
 SETTLED_SECONDS = 120.0
 """Longest wait for the first settlement: the kernel may have to be compiled first."""
+COMPARED_SECONDS = 5.0
+"""How often this machine's clock is held against the server's, for a gauge."""
 
 
 class Running:
     """The processes of one installation. Use as a context; `watch` must be called again and again."""
 
     def __init__(
-        self, data: Path, site_file: Path, site: Site, clock: EventClock, shards: int, say: Callable[[str], None]
+        self,
+        data: Path,
+        site_file: Path,
+        site: Site,
+        clock: EventClock,
+        shards: int,
+        say: Callable[[str], None],
+        metrics_port: int = 0,
     ) -> None:
         self.data, self.site, self.clock, self.say = data, site, clock, say
         self._site_file = site_file
         self._shards = shards
         self.server: EmbeddedServer | None = None
         self._server_pauses = Pauses()
+        self._server_starts = 0
         self.children: list[Child] = []
+        self.doors = Doors(data, metrics_port)
+        self._ahead_ms, self._compared = 0, 0.0
 
     def __enter__(self) -> Self:
         """Take the data directory, start the server, unless REDIS_URL names one, and connect. Raises StoreError or HeldError."""
@@ -45,6 +62,8 @@ class Running:
                 self.url = self._start_server(endings).url
             self.store = Store.open(self.url, self._shards)
             endings.callback(self.store.close)
+            _, door = self.doors.of(Process.UP)
+            endings.enter_context(measured(registry_of(self._families), door))
             self._endings = endings.pop_all()
         return self
 
@@ -81,13 +100,15 @@ class Running:
         at, data = self.clock.now_ms(), ("--data", str(self.data))
         for number in range(1, settle_parts + 1):
             name = "settle" if settle_parts == 1 else f"settle-{number}"
-            self._start(name, "settle", "--part", f"{number}/{settle_parts}", *data)
+            door = self.doors.of(Process.SETTLE, name, number)
+            self._start(name, "settle", "--part", f"{number}/{settle_parts}", *data, *door)
         for sentence in open_site(self.store, self.site, at, self.wait_until_settled, more_facts(at)):
             self.say(sentence)
         timed = (*data, "--clock", self.clock.to_text())
-        self._start("clock", "clock", *timed)
-        self._start("collect", "collect", str(self._site_file), *timed)
-        self._start("count", "count", *data)
+        self._start("clock", "clock", *timed, *self.doors.of(Process.CLOCK))
+        self._start("collect", "collect", str(self._site_file), *timed, *self.doors.of(Process.COLLECT))
+        self._start("count", "count", *data, *self.doors.of(Process.COUNT))
+        self.doors.named(Process.SERVE, port)
         self._start("serve", "serve", "--port", str(port), *timed, *serving, environment={"METERLINE_API_TOKEN": token})
 
     def _start(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
@@ -120,6 +141,24 @@ class Running:
         for child in self.children:
             if said := child.watch():
                 self.say(said)
+        if time.monotonic() - self._compared >= COMPARED_SECONDS:
+            self._compare_clocks()
+
+    def _compare_clocks(self) -> None:
+        self._compared = time.monotonic()
+        with suppress(StoreError):  # That the server is gone is said elsewhere.
+            machine_ms = time.time_ns() // 1_000_000
+            self._ahead_ms = machine_ms - self.store.server_time_ms()
+
+    def _families(self) -> Iterator[Family]:
+        """Every metric of `domain.metrics.Process.UP`."""
+        children = {child.name: (child.is_running(), max(0, child.starts - 1)) for child in self.children}
+        if self.server:
+            children["server"] = self.server.process.returncode is None, self._server_starts
+        yield filled("up_process_running", [((name,), int(is_on)) for name, (is_on, _) in children.items()])
+        yield filled("up_restarts_total", [((name,), restarts) for name, (_, restarts) in children.items()])
+        yield filled("up_clock_time_seconds", [((), self.clock.now_ms() / 1000)])
+        yield filled("up_clock_ahead_seconds", [((), self._ahead_ms / 1000)])
 
     def _watch_server(self, server: EmbeddedServer) -> None:
         self._hear_server()
@@ -133,6 +172,7 @@ class Running:
         server.stop()
         try:
             self.server = EmbeddedServer.start(self.data)
+            self._server_starts += 1
         except StoreError as error:  # A full disk, for one: somebody may make room, so never give up.
             self.say(f"the server cannot be started: {error}")
 

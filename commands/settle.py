@@ -8,9 +8,12 @@ import typer
 from commands.dataflows import run
 from commands.endings import failed, refused
 from commands.logs import tell
+from commands.metrics_door import MetricsOption, measured
 from commands.shared import DATA_DEFAULT, DataOption, store_url
+from connectors.metrics import Measures
 from connectors.redis.errors import StoreError
 from connectors.redis.store import Store
+from domain.metrics import Process
 from flows.machine import warm_up
 from flows.readings.compiled import is_ready
 from flows.settle import Part, build
@@ -37,6 +40,7 @@ def part_of(text: str) -> Part:
 def settle(
     data: DataOption = DATA_DEFAULT,
     part: Annotated[str, typer.Option(help="Settle a part of the shards only, such as 1/4; docs/scaling.md.")] = "1/1",
+    metrics: MetricsOption = "",
 ) -> None:
     """Fold the log of every shard and commit, from where the last commit ended. May be killed at any instant.
 
@@ -50,6 +54,8 @@ def settle(
         store.close()
         if share.parts > store.shards:
             raise refused(f"--part {part}: the store has {store.shards} shards, so at most so many parts")
-        run(build(lambda: Store.open(url), part=share), "settlement")
+        measures = Measures(Process.SETTLE)
+        with measured(measures.registry, metrics):
+            run(build(lambda: Store.open(url), part=share, measures=measures), "settlement")
     except StoreError as error:
         raise failed(str(error)) from None

@@ -1,9 +1,7 @@
 """`meterline up`: everything on one machine, watched and kept running, until it is interrupted."""
 
-import errno
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -18,11 +16,14 @@ from commands.archive import KeepOption, place_in
 from commands.collect import site_of
 from commands.endings import failed, refused
 from commands.logs import LOG_VARIABLE, LogFormat, configure
+from commands.metrics_door import FIRST_PORT, ports_of
+from commands.ports import check_ports
 from commands.running import Running
 from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of
 from connectors.processes import HeldError
 from connectors.redis.errors import StoreError
 from domain.ids import SHARDS_DEFAULT
+from domain.metrics import Process
 from flows.archive import KEPT_SECONDS
 
 LogOption = Annotated[
@@ -54,6 +55,14 @@ def up(
     verify_every: Annotated[
         float, typer.Option(min=0.0, help="Hours between verifications (docs/verify.md); 0: none.")
     ] = 6.0,
+    metrics_port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65_000,
+            help="Port of our own metrics, on loopback; those of our children follow (docs/monitoring.md). 0: any that are free.",
+        ),
+    ] = FIRST_PORT,
 ) -> None:
     """Run a site: server, settlement, collector, API, archive, verification and clock. Opens what the site file names. Ctrl-C ends all, in order.
 
@@ -67,9 +76,10 @@ def up(
         raise refused(str(error)) from None
     archiving = [] if archive == NO_ARCHIVE else ["--to", place_in(data, archive).address]
     stop_on_signals()
-    check_port(port)
+    check_ports([port])
+    check_ports(ports_of(metrics_port, settle_parts), "--metrics-port, or 0 for any that are free")
     try:
-        with Running(data, site, loaded, clock_of(clock), shards, say) as running:
+        with Running(data, site, loaded, clock_of(clock), shards, say, metrics_port) as running:
             if settle_parts > running.store.shards:
                 raise refused(
                     f"--settle-parts {settle_parts}: the store has {running.store.shards} shards, so at most so many parts"
@@ -79,7 +89,8 @@ def up(
             running.begin(port, token, settle_parts=settle_parts, serving=serving)
             if archiving:
                 kept = ("--keep-minutes", str(keep_minutes))
-                running.start_beside("archive", "archive", "--data", str(data), *archiving, *kept)
+                door = running.doors.of(Process.ARCHIVE)
+                running.start_beside("archive", "archive", "--data", str(data), *archiving, *kept, *door)
             if verify_every:
                 where = ("--archive", archiving[1]) if archiving else ()
                 running.start_beside("verify", "verify", "--data", str(data), "--every", str(verify_every), *where)
@@ -91,17 +102,6 @@ def up(
         raise failed(str(error)) from None
     except KeyboardInterrupt:
         say("ended")
-
-
-def check_port(port: int) -> None:
-    """End the command if nobody can listen at that port of loopback, before anything is opened."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # As the API does: closed connections linger.
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            what = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened ({error.strerror})"
-            raise failed(f"port {port} {what}: choose another --port") from None
 
 
 def speak(log: LogFormat) -> Callable[[str], None]:

@@ -116,6 +116,10 @@ class Child:
         self.starts += 1
         self._pauses.started()
 
+    def is_running(self) -> bool:
+        """Whether it runs now. May be asked in any thread."""
+        return self.process is not None and self.process.returncode is None
+
     def watch(self) -> str:
         """Start it again if it has ended and its pause is over. Returns what there is to say, or nothing."""
         if self.process is None or self.process.poll() is None:

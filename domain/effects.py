@@ -108,6 +108,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     button: bool = False
 
     @property
+    def is_trip(self) -> bool:
+        """Whether it cuts a supply for arrears."""
+        return self.wanted == Supply.OFF and self.reason == Reason.ARREARS
+
+    @property
     def id(self) -> str:
         """Deterministic: the meter and its epoch."""
         return f"{self.meter:012d}-{self.epoch}"

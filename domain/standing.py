@@ -56,7 +56,7 @@ def standing_of_account(record: AccountRecord, level: int, alarmed_at: int) -> l
 def standing_of_meters(records: Mapping[str, Mapping[Any, Any]]) -> dict[int, list[Standing]]:
     """What stands of each meter that anything stands of. `records`: by the names of `domain.state.RECORDS`."""
     found: dict[int, list[Standing]] = {}
-    for name, of in _SOURCES.items():
+    for name, of in SOURCES.items():
         for record in records[name].values():
             for each in of(record):
                 found.setdefault(each.meter, []).append(each)
@@ -112,7 +112,7 @@ def _loss(main: Any) -> Iterator[Standing]:
         yield Standing(kind=AlarmKind.LINE_LOSS, meter=main.meter, reason=main.reason, since=begins, said_at=ends)
 
 
-_SOURCES: dict[str, Callable[[Any], Iterable[Standing]]] = {
+SOURCES: dict[str, Callable[[Any], Iterable[Standing]]] = {
     "standing_alarms": _repeated,
     "cases": _case,
     "open_commands": _command,

@@ -366,6 +366,11 @@ class OpenCommand(msgspec.Struct, frozen=True, kw_only=True):
     button: bool = False
 
     @property
+    def is_trip(self) -> bool:
+        """Whether it cuts a supply for arrears."""
+        return self.wanted == Supply.OFF and self.reason == Reason.ARREARS
+
+    @property
     def waits_for_button(self) -> bool:
         """Whether the meter has allowed its supply to be closed, and a person has to press its button."""
         return self.button and self.stage == Stage.ACKNOWLEDGED

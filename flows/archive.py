@@ -30,9 +30,11 @@ from connectors.archive.columns import file_of
 from connectors.archive.errors import ArchiveGap
 from connectors.archive.files import Archive, Range, date_of
 from connectors.archive.restored import check_history
+from connectors.metrics import Measures
 from connectors.redis.streams import ARCHIVED, Entry, Streams
 from domain.effects import POSTING
 from domain.ids import LOG_START, EntryId, entry_text
+from domain.metrics import Process
 
 ENTRIES_AT_ONCE = 64
 FILE_BYTES = 8_000_000
@@ -76,17 +78,18 @@ class File:
 
     range: Range
     before: str
+    entries: int
     content: bytes
     accounts: list[int]
     """Rows of the accounts that its postings are of."""
 
 
-def build(streams: Opens, archive: Archive, terms: Terms) -> Dataflow:
+def build(streams: Opens, archive: Archive, terms: Terms, measures: Measures | None = None) -> Dataflow:
     """The dataflow over all shards of a store: one line here is one box in docs/archive.md."""
     flow = Dataflow("archive")
     spans = op.input("read", flow, Reads(streams, archive, terms))
     files = op.map_value("form", spans, formed)
-    op.output("keep", files, Keeps(streams, archive, terms))
+    op.output("keep", files, Keeps(streams, archive, terms, measures or Measures(Process.ARCHIVE)))
     return flow
 
 
@@ -106,7 +109,7 @@ def formed(span: Span) -> File:
     if span.range.stream == "postings":
         bodies = b"".join(fields[b"b"] for _, fields in span.entries)
         accounts = np.unique(np.frombuffer(bodies, POSTING)["account"]).tolist()
-    return File(span.range, span.before, file_of(span.range.stream, span.entries), accounts)
+    return File(span.range, span.before, len(span.entries), file_of(span.range.stream, span.entries), accounts)
 
 
 class Filling:
@@ -223,8 +226,8 @@ class ReadPartition(StatefulSourcePartition[tuple[str, Span], None]):
 class Keeps(FixedPartitionedSink[File, None]):
     """Where files go."""
 
-    def __init__(self, streams: Opens, archive: Archive, terms: Terms) -> None:
-        self._streams, self._archive, self._terms = streams, archive, terms
+    def __init__(self, streams: Opens, archive: Archive, terms: Terms, measures: Measures) -> None:
+        self._streams, self._archive, self._terms, self._measures = streams, archive, terms, measures
 
     def list_parts(self) -> list[str]:
         """One partition per shard."""
@@ -236,23 +239,27 @@ class Keeps(FixedPartitionedSink[File, None]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "KeepPartition":  # noqa: ARG002 - bytewax's signature
         """A writer for one shard."""
-        return KeepPartition(self._streams(), self._archive, self._terms)
+        return KeepPartition(self._streams(), self._archive, self._terms, self._measures)
 
 
 class KeepPartition(StatefulSinkPartition[File, None]):
     """Writes one shard's files, and trims what they hold. Another archiver of the same shard ends the process (MovedOn)."""
 
-    def __init__(self, streams: Streams, archive: Archive, terms: Terms) -> None:
-        self._streams, self._archive, self._terms = streams, archive, terms
+    def __init__(self, streams: Streams, archive: Archive, terms: Terms, measures: Measures) -> None:
+        self._streams, self._archive, self._terms, self._measures = streams, archive, terms, measures
 
     def write_batch(self, values: list[File]) -> None:
         """Claim, write, trim; and merge the files of the day before when a new day begins."""
         for file in values:
             stream, shard, last = file.range.stream, file.range.shard, file.range.last
-            self._streams.claim(stream, shard, file.range.after, last)
-            self._archive.put(file.range, file.content)
-            self._streams.trim(stream, shard, last, self._terms.kept_ms(stream))
-            self._streams.trim_ledgers(shard, file.accounts)
+            with self._measures["archive_write_seconds"].time():
+                self._streams.claim(stream, shard, file.range.after, last)
+                self._archive.put(file.range, file.content)
+                self._streams.trim(stream, shard, last, self._terms.kept_ms(stream))
+                self._streams.trim_ledgers(shard, file.accounts)
+            self._measures["archive_files_total"].labels(stream).inc()
+            self._measures["archive_entries_total"].labels(stream).inc(file.entries)
+            self._measures["archive_bytes_total"].labels(stream).inc(len(file.content))
             if file.before not in {"", file.range.date}:
                 self._archive.merge(stream, shard, file.before)
 

@@ -20,6 +20,7 @@ When one of a cluster ends, end and start all of it.
 
 import gc
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,12 +30,15 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from prometheus_client import Histogram
 
+from connectors.metrics import Measures
 from connectors.redis.commit import Commit, commit_of
 from connectors.redis.store import Store
 from domain.effects import Effects
-from domain.facts import Fact
+from domain.facts import Fact, ReadingBlock
 from domain.ids import EntryId
+from domain.metrics import Process
 from flows.machine import fold
 from flows.state import ShardState
 
@@ -68,12 +72,15 @@ class Part:
         return list(range(shards))[self.number - 1 :: self.parts]
 
 
-def build(store: Opens, entries_at_once: int = ENTRIES_AT_ONCE, part: Part = Part()) -> Dataflow:
+def build(
+    store: Opens, entries_at_once: int = ENTRIES_AT_ONCE, part: Part = Part(), measures: Measures | None = None
+) -> Dataflow:
     """The dataflow over a store's shards, or a part of them: one line here is one box in docs/architecture.md."""
+    measures = measures or Measures(Process.SETTLE)
     settle = Dataflow("settle")
     batches = op.input("read", settle, Log(store, entries_at_once, part))
-    commits = op.stateful_batch("fold", batches, lambda _: Fold(store))
-    op.output("commit", commits, Commits(store, part))
+    commits = op.stateful_batch("fold", batches, lambda _: Fold(store, measures))
+    op.output("commit", commits, Commits(store, part, measures))
     return settle
 
 
@@ -97,7 +104,8 @@ def fold_batch(state: ShardState, batch: Batch, heard: Heard | None = None) -> C
     state, effects = fold(state, new)
     if heard:
         heard([fact for _, fact in new], effects)
-    return commit_of(state.shard, before, state.position, state.take_changes(), effects)
+    tallies = state.tally.of(effects, state.accounts.count, lambda row: state.account_record(row).currency)
+    return commit_of(state.shard, before, state.position, state.take_changes(), effects, tallies)
 
 
 def settle_once(store: Store, entries_at_once: int = ENTRIES_AT_ONCE, heard: Heard | None = None) -> int:
@@ -186,18 +194,26 @@ class LogPartition(StatefulSourcePartition[tuple[str, Batch], None]):
 class Fold(StatefulBatchLogic[Batch, Commit, None]):
     """One shard's machine, loaded from the store when its first entries arrive."""
 
-    def __init__(self, store: Opens) -> None:
-        self._store = store
+    def __init__(self, store: Opens, measures: Measures) -> None:
+        self._store, self._measures = store, measures
         self._state: ShardState | None = None
 
     def on_batch(self, values: list[Batch]) -> tuple[list[Commit], bool]:
         """Fold batches into commits."""
-        commits = [fold_batch(self._loaded(batch.shard), batch) for batch in values]
+        commits = [self._folded(batch) for batch in values]
         return [commit for commit in commits if commit], StatefulBatchLogic.RETAIN
+
+    def _folded(self, batch: Batch) -> Commit | None:
+        state, begun = self._loaded(batch.shard), time.perf_counter()
+        commit = fold_batch(state, batch)
+        if commit:
+            _measure(self._measures, batch, time.perf_counter() - begun)
+        return commit
 
     def _loaded(self, shard: int) -> ShardState:
         if self._state is None:
             store = self._store()
+            store.begin_tally(shard)
             self._state = ShardState.of(store.load(shard))
             store.close()
             gc.freeze()  # What was loaded stays: a collection would look through it for nothing.
@@ -207,12 +223,24 @@ class Fold(StatefulBatchLogic[Batch, Commit, None]):
         """Nothing: the state lives in the store."""
 
 
+def _measure(measures: Measures, batch: Batch, seconds: float) -> None:
+    """Once for a batch, so that it costs the readings nothing."""
+    readings = sum(len(fact) for _, fact in batch.entries if isinstance(fact, ReadingBlock))
+    measures["settle_batches_total"].inc()
+    measures["settle_entries_total"].inc(len(batch.entries))
+    measures["settle_readings_total"].inc(readings)
+    measures["settle_batch_entries"].observe(len(batch.entries))
+    measures["settle_batch_readings"].observe(readings)
+    measures["settle_fold_seconds"].observe(seconds)
+    (written_ms, _), _ = batch.entries[0]
+    measures["settle_entry_age_seconds"].observe(max(0.0, time.time() - written_ms / 1000))
+
+
 class Commits(FixedPartitionedSink[Commit, None]):
     """Where commits go: one connection per shard."""
 
-    def __init__(self, store: Opens, part: Part) -> None:
-        self._store = store
-        self._part = part
+    def __init__(self, store: Opens, part: Part, measures: Measures) -> None:
+        self._store, self._part, self._measures = store, part, measures
 
     def list_parts(self) -> list[str]:
         """One partition per shard."""
@@ -224,19 +252,20 @@ class Commits(FixedPartitionedSink[Commit, None]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "CommitPartition":  # noqa: ARG002 - bytewax's signature
         """A writer for one shard."""
-        return CommitPartition(self._store())
+        return CommitPartition(self._store(), self._measures["settle_commit_seconds"])
 
 
 class CommitPartition(StatefulSinkPartition[Commit, None]):
     """Commits one shard's batches, each in one step. A commit that finds another position ends the process."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, seconds: Histogram) -> None:
+        self._store, self._seconds = store, seconds
 
     def write_batch(self, values: list[Commit]) -> None:
         """Commit, in order; the last is under way while the next batch is folded."""
         for commit in values:
-            self._store.begin_commit(commit)
+            with self._seconds.time():
+                self._store.begin_commit(commit)
 
     def snapshot(self) -> None:
         """Nothing: the position is in the commit."""

@@ -53,6 +53,7 @@ from domain.units import HOUR_MS
 from flows.readings.changes import CHANGED, HOT, Scratch, rows_in, runs_of, scratch, words_of
 from flows.readings.metering import enter_slot, slots_for
 from flows.readings.output import ROWS_AT_FIRST, Output, output_of
+from flows.tally import Tally
 from tariffs.loader import load_tariff
 from tariffs.tariff import Plan, Premises, Stage, Tariff
 from tariffs.timeline import Timeline, compile_timeline
@@ -223,6 +224,7 @@ class ShardState:
     timeline: Timeline | None = None
     output: Output = field(default_factory=lambda: output_of(ROWS_AT_FIRST))
     scratch: Scratch = field(default_factory=scratch)
+    tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
         """Rebuild what follows from the rest: indexes, compiled tariffs."""
@@ -238,6 +240,7 @@ class ShardState:
         )
         self.watch_rows = {int(meter): row for row, meter in enumerate(self.watches.rows["meter"])}
         self.due_repeats = Agenda((self._repeats_at(alarm), key) for key, alarm in self.standing.sorted())
+        self.tally = Tally({number: command.at for number, command in self.commands.sorted() if command.is_trip})
 
     @classmethod
     def of(cls, stored: StoredShard) -> "ShardState":

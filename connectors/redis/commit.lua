@@ -2,7 +2,7 @@
 -- Otherwise write nothing: somebody else has committed, or we are repeating ourselves.
 --
 -- A script that fails in the middle is not undone. So permissions are asked for before the first write, and the streams,
--- which refuse an entry that they have had, come before the state.
+-- which refuse an entry that they have had, come before the state. A tally that cannot be added to, for it is full, is left as it is.
 --
 -- KEYS[1] the position; KEYS[2 …] the keys written.
 -- ARGV[1] position expected, ARGV[2] position after, then one group for each write:
@@ -34,7 +34,8 @@ while at <= #ARGV do
       redis.call(command, ARGV[at + 3], ARGV[message])
     end
   else
-    redis.call(command, KEYS[key], unpack(ARGV, at + 3, at + 2 + count))
+    local call = command == 'HINCRBY' and redis.pcall or redis.call
+    call(command, KEYS[key], unpack(ARGV, at + 3, at + 2 + count))
   end
   at = at + 3 + count
 end

@@ -5,9 +5,10 @@ stored position with the one the batch started from. An effect's stream id is th
 even the streams refuse it a second time, and they are written first. Published messages (pub/sub) are at most once per commit; the streams are the record.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -70,12 +71,15 @@ def commit_of(
     after: EntryId,
     changes: Changes,
     effects: Iterable[Effects],
+    tallies: Mapping[str, int] = MappingProxyType({}),
 ) -> Commit:
-    """Everything that one batch writes."""
+    """Everything that one batch writes. `tallies`: what to add to what commits have counted (`flows.tally`)."""
     commit = Commit(shard, before, after)
     for effect in effects:
         _write_effects(commit, effect)
     _write_state(commit, changes)
+    for name, count in tallies.items():
+        commit.write("HINCRBY", key("tallies", shard), name, count)
     return commit
 
 

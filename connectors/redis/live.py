@@ -162,18 +162,6 @@ class ShardView:
     cases: dict[str, QuarantineCase]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ShardTotals:
-    """What gauges count in a shard: its header, its rows, and how many commands and cases are open."""
-
-    shard: int
-    header: ShardHeader
-    accounts: Rows
-    meters: Rows
-    commands: int
-    cases: int
-
-
 def _account_and_meters(shard: int, packed: list[bytes]) -> AccountAndMeters:
     """An account out of what `account_views.SCRIPT` finds."""
     record, row, *meters = packed
@@ -245,18 +233,20 @@ class LiveStore:
         """The client of the node that has a shard."""
         return self._nodes.of(key("log", shard))
 
-    async def _of_every_shard(self, ask: Callable[[Any, int], Any]) -> list[Any]:
+    async def _of_every_shard(self, ask: Callable[[Any, int], Any], *, is_strict: bool = True) -> list[Any]:
         """The answer to one question for each shard, in one round trip to each node."""
-        return await self._of_shards(range(self.shards), ask)
+        return await self._of_shards(range(self.shards), ask, is_strict=is_strict)
 
-    async def _of_shards(self, shards: Sequence[int], ask: Callable[[Any, int], Any]) -> list[Any]:
-        """The answer to one question for each of some shards, in their order."""
+    async def _of_shards(
+        self, shards: Sequence[int], ask: Callable[[Any, int], Any], *, is_strict: bool = True
+    ) -> list[Any]:
+        """The answer to one question for each of some shards, in their order; what the server refuses is raised, or is the answer where it is not strict."""
         answers: list[Any] = [None] * len(shards)
         for client, places in self._nodes.together(key("log", shard) for shard in shards):
             pipe = client.pipeline(transaction=False)
             for place in places:
                 ask(pipe, shards[place])
-            for place, answer in zip(places, await pipe.execute(), strict=True):
+            for place, answer in zip(places, await pipe.execute(raise_on_error=is_strict), strict=True):
                 answers[place] = answer
         return answers
 
@@ -665,23 +655,27 @@ class LiveStore:
             cases=await self._records("cases", shard),
         )
 
-    async def totals(self, shard: int) -> ShardTotals:
-        """What gauges count, in one transaction."""
+    async def headers(self) -> list[ShardHeader]:
+        """The committed header of every shard."""
         with self.answered():
-            pipe = self._at(shard).pipeline(transaction=True)
-            pipe.get(key("header", shard))
-            for name in ("open_commands", "cases"):
-                pipe.hlen(key(name, shard))
-            ask_rows(pipe, shard, "accounts", "meters")
-            header, commands, cases, *pages = await pipe.execute()
-        return ShardTotals(
-            shard=shard,
-            header=msgspec.msgpack.decode(header, type=ShardHeader) if header else ShardHeader(),
-            accounts=rows_from("accounts", pages[:2]),
-            meters=rows_from("meters", pages[2:]),
-            commands=commands,
-            cases=cases,
-        )
+            found = await self._of_every_shard(lambda pipe, shard: pipe.get(key("header", shard)))
+        return [msgspec.msgpack.decode(each, type=ShardHeader) if each else ShardHeader() for each in found]
+
+    async def tallies(self) -> list[dict[str, int]]:
+        """What the commits of every shard have counted (`flows.tally`), and as `appended` how many entries its log has ever had."""
+        with self.answered():
+            tallies = await self._of_every_shard(lambda pipe, shard: pipe.hgetall(key("tallies", shard)))
+            logs = await self._of_every_shard(lambda pipe, shard: pipe.xinfo_stream(key("log", shard)), is_strict=False)
+        counts = [{name.decode(): int(count) for name, count in each.items()} for each in tallies]
+        return [
+            each | {"appended": 0 if isinstance(log, Exception) else log["entries-added"]}
+            for each, log in zip(counts, logs, strict=True)
+        ]
+
+    async def server_information(self) -> list[dict[str, Any]]:
+        """What every server says of itself."""
+        with self.answered():
+            return [await client.info() for client in self._nodes.clients.values()]
 
     async def verdict(self) -> Verdict | None:
         """What the last verification came to; None before the first."""

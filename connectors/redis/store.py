@@ -28,6 +28,7 @@ from domain.state import PAGES, RECORDS, ROWS, Rows, ShardHeader, StoredShard, r
 from domain.verdict import Verdict
 
 ANSWER_SECONDS = 30.0
+_COUNTED_AT_ONCE = 100
 _SENT_AS_THEY_ARE_BYTES = 16_384
 """Larger arguments are sent without being joined to others."""
 
@@ -254,6 +255,18 @@ class Store:
             rows=rows,
             records=records,
         )
+
+    def begin_tally(self, shard: int) -> None:
+        """Let the tallies of a shard whose state is of a release without them say how many entries are settled."""
+        with translated():
+            log, tallies, client = key("log", shard), key("tallies", shard), self._at(shard)
+            position = (client.get(key("position", shard)) or b"0-0").decode()
+            if position == "0-0" or client.hexists(tallies, "entries"):
+                return
+            waiting, after = 0, position
+            while found := client.xrange(log, "(" + after, "+", _COUNTED_AT_ONCE):
+                waiting, after = waiting + len(found), found[-1][0].decode()
+            client.hsetnx(tallies, "entries", client.xinfo_stream(log)["entries-added"] - waiting)
 
     def _of_every_shard(self, ask: Callable[[Any, int], Any]) -> list[Any]:
         """The answer to one question for each shard, in one round trip to each node."""

@@ -31,14 +31,3 @@ def test_the_table_of_refusals_is_the_codes():
     assert [(row[0], int(row[1])) for row in rows(API, "refusal")] == [
         (str(name), status.value) for name, status in STATUS.items()
     ]
-
-
-def test_the_table_of_metrics_is_the_codes(app, site):
-    """Whoever builds a dashboard from the document finds every metric, and misses none."""
-    text = together(app, lambda client: client.get("/metrics")).text
-
-    documented = {row[0].removesuffix("_total") for row in rows(API, "metric")}
-    served = {
-        line.split()[2].removesuffix("_total") for line in text.splitlines() if line.startswith("# TYPE meterline_")
-    }
-    assert {name for name in served if not name.endswith("_created")} == documented

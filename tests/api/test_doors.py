@@ -6,7 +6,6 @@ import pytest
 from api_site import NOW, TOKEN, append_readings, append_site, money, together, wait_until_settled
 
 from api.app import create_app
-from api.metrics import CACHE_SECONDS
 from api.security import WeakSecretError, check_secret
 from api.settings import ApiSettings
 from connectors.redis.keys import key
@@ -223,10 +222,10 @@ def test_metrics_count_requests_by_template_and_the_business_by_words(app, site)
 
     assert 'meterline_http_requests_total{method="GET",route="/accounts/{account}",status="200"} 2.0' in text
     assert 'meterline_http_requests_total{method="GET",route="/accounts/{account}",status="404"} 1.0' in text
-    assert 'meterline_accounts{level="none"} 2.0' in text
-    assert 'meterline_meters_wanted{supply="unknown"} 2.0' in text
+    assert 'meterline_accounts{level="none",site="Garden"} 2.0' in text
+    assert 'meterline_meters_wanted{reason="in_credit",site="Garden",supply="unknown"} 2.0' in text
     assert 'meterline_log_lag_seconds{shard="03"} 0.0' in text
-    assert "meterline_electricity_priced_watt_hours_total 0.0" in text
+    assert "meterline_electricity_priced_joules_total 0.0" in text
     assert "A-101" not in text
     wait_until_settled(site)
 
@@ -239,7 +238,7 @@ def test_metrics_say_how_far_the_archive_is(app, site):
         before = await client.get("/metrics")
         last = site.last(0)
         site._at(0).hset(key("archived", 0), "log", f"{last[0]}-{last[1]}")
-        app.state.measures.business._refreshed = -CACHE_SECONDS
+        app.state.measures.business._due = 0.0
         return before.text, (await client.get("/metrics")).text
 
     before, after = together(app, look)

@@ -53,7 +53,7 @@ class Up:
         self.said = (folder / "said").open("w+")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "meterline", "up", folder / "site.toml",
-             "--data", self.data, "--port", str(self.port), "--shards", "2", *options],
+             "--data", self.data, "--port", str(self.port), "--shards", "2", "--metrics-port", "0", *options],
             cwd=ROOT, stdout=self.said, stderr=self.said,
             env={**os.environ, "REDIS_URL": "", "METERLINE_API_TOKEN": TOKEN, **environment},
         )  # fmt: skip
