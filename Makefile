@@ -1,7 +1,7 @@
 # Each recipe is one line. UV is the uv on PATH, or one put into .uv/ by a private venv or pip.
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen
-.PHONY: demo test simulate faults mutants check bench openapi asyncapi metrics lock
+.PHONY: demo test simulate faults mutants check bench openapi asyncapi metrics monitoring lock
 
 demo: $(UV) ## Watch a street live on prepaid credit; options: make demo ARGS="--seconds 45 --json"
 	@$(RUN) --no-dev meterline demo $(ARGS)
@@ -32,6 +32,9 @@ asyncapi: $(UV) ## Write docs/asyncapi.json anew
 
 metrics: $(UV) ## Write docs/metrics.md anew
 	@$(RUN) meterline metrics --write-to docs
+
+monitoring: $(UV) ## Prometheus and Alertmanager against what runs here; options: make monitoring ARGS="--data /var/lib/meterline"
+	@$(RUN) --no-dev meterline monitoring $(ARGS)
 
 lock: $(UV) ## Renew uv.lock
 	@$(UV) lock --upgrade

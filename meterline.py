@@ -30,6 +30,7 @@ COMMANDS = {
     "restore": "commands.restore",
     "verify": "commands.verify",
     "audit": "commands.audit",
+    "monitoring": "commands.monitoring",
     "metrics": "commands.metrics",
     "replay": "commands.replay",
     "bench": "commands.bench",
