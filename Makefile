@@ -1,7 +1,7 @@
 # Each recipe is one line. UV is the uv on PATH, or one put into .uv/ by a private venv or pip.
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --frozen
-.PHONY: demo test simulate faults mutants check bench openapi asyncapi metrics monitoring lock
+.PHONY: demo test simulate faults mutants check bench openapi asyncapi metrics monitoring dashboards dashboard-pictures lock
 
 demo: $(UV) ## Watch a street live on prepaid credit; options: make demo ARGS="--seconds 45 --json"
 	@$(RUN) --no-dev meterline demo $(ARGS)
@@ -35,6 +35,12 @@ metrics: $(UV) ## Write docs/metrics.md anew
 
 monitoring: $(UV) ## Prometheus and Alertmanager against what runs here; options: make monitoring ARGS="--data /var/lib/meterline"
 	@$(RUN) --no-dev meterline monitoring $(ARGS)
+
+dashboards: $(UV) ## Write dashboards/json and docs/dashboards.md anew
+	@$(RUN) python -m dashboards
+
+dashboard-pictures: $(UV) ## Draw docs/pictures/dashboards from a demo of some minutes that a Prometheus watches
+	@$(RUN) python -m dashboards.pictures
 
 lock: $(UV) ## Renew uv.lock
 	@$(UV) lock --upgrade
