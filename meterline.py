@@ -19,6 +19,7 @@ COMMANDS = {
     "settle": "commands.settle",
     "count": "commands.count",
     "archive": "commands.archive",
+    "notify": "commands.notify",
     "serve": "commands.serve",
     "openapi": "commands.openapi",
     "asyncapi": "commands.asyncapi",

@@ -21,6 +21,7 @@ from commands.demo_check import audited, streamed_count, verified, wanted
 from commands.demo_screen import Display, Look, look
 from commands.demo_street import Tenants, first_payments, site_text
 from commands.endings import failed, refused
+from commands.notify import check_contacts
 from commands.ports import check_ports, free_ports
 from commands.running import Running
 from commands.settle import prepare_kernel
@@ -50,16 +51,20 @@ def demo(
     rooms: Annotated[int, typer.Option(min=16, max=400, help="Rooms in the street.")] = 64,
     speed: Annotated[int, typer.Option(min=1, max=600, help="How many times as fast as life.")] = 300,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the API on loopback; 0: one that is free.")] = 0,
+    contacts: Annotated[
+        Path | None, typer.Option(help="Contacts file (docs/notify.md): tell people of the demo's alarms.")
+    ] = None,
 ) -> None:
     """Watch a street live on prepaid credit: balances run down, alarms appear, rooms are cut, some pay and come back."""
     stop_on_signals()
     if port:
         check_ports([port])
+    check_contacts(contacts)
     if os.environ.pop("REDIS_URL", None):
         typer.echo("REDIS_URL is left alone: the demo has a server of its own")
     folder = data or Path(tempfile.mkdtemp(prefix="meterline-demo-"))
     try:
-        report = Demo(folder, rooms, speed, port or free_ports(1)[0]).run(seconds)
+        report = Demo(folder, rooms, speed, port or free_ports(1)[0], contacts).run(seconds)
     except NotKeptError as error:
         raise refused(str(error)) from None
     except (StoreError, HeldError) as error:
@@ -92,6 +97,7 @@ class Demo:
     rooms: int
     speed: int
     port: int
+    contacts: Path | None
 
     def run(self, seconds: float) -> dict[str, Any]:
         """Run for some seconds, or until interrupted. Returns what was counted and checked."""
@@ -152,6 +158,8 @@ class Demo:
         )  # fmt: skip
         self.token = secrets.token_urlsafe(32)
         running.begin(self.port, self.token, lambda at: first_payments(self.rooms, at) if first else [])
+        if self.contacts:
+            running.notify(self.contacts)
         typer.echo(f"API at http://127.0.0.1:{self.port}  token {self.token}")
 
     def _watch(self, running: Running, tenants: Tenants, seconds: float) -> bool:

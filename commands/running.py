@@ -123,6 +123,10 @@ class Running:
         self._start(name, *arguments)
         return self.children[-1]
 
+    def notify(self, contacts: Path) -> None:
+        """Tell people of alarms, by a contacts file."""
+        self._start("notify", "notify", str(contacts), "--data", str(self.data), "--clock", self.clock.to_text())
+
     def wait_until_settled(self, seconds: float = SETTLED_SECONDS) -> None:
         """Wait until everything that is in the log now is folded and committed. Raises StoreError if it takes too long."""
         ends = [self.store.last(shard) for shard in range(self.store.shards)]

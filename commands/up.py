@@ -17,6 +17,7 @@ from commands.collect import site_of
 from commands.endings import failed, refused
 from commands.logs import LOG_VARIABLE, LogFormat, configure
 from commands.metrics_door import FIRST_PORT, ports_of
+from commands.notify import ContactsOption, check_contacts
 from commands.ports import check_ports
 from commands.running import Running
 from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of
@@ -63,8 +64,9 @@ def up(
             help="Port of our own metrics, on loopback; those of our children follow (docs/monitoring.md). 0: any that are free.",
         ),
     ] = FIRST_PORT,
+    contacts: ContactsOption = None,
 ) -> None:
-    """Run a site: server, settlement, collector, API, archive, verification and clock. Opens what the site file names. Ctrl-C ends all, in order.
+    """Run a site: server, settlement, collector, API, archive, messages to people, verification and clock. Opens what the site file names. Ctrl-C ends all, in order.
 
     Needs METERLINE_API_TOKEN, the token that API callers present.
     """
@@ -74,6 +76,7 @@ def up(
         token = check_secret(os.environ.get(TOKEN_VARIABLE, ""))
     except WeakSecretError as error:
         raise refused(str(error)) from None
+    check_contacts(contacts)
     archiving = [] if archive == NO_ARCHIVE else ["--to", place_in(data, archive).address]
     stop_on_signals()
     check_ports([port])
@@ -91,6 +94,8 @@ def up(
                 kept = ("--keep-minutes", str(keep_minutes))
                 door = running.doors.of(Process.ARCHIVE)
                 running.start_beside("archive", "archive", "--data", str(data), *archiving, *kept, *door)
+            if contacts:
+                running.notify(contacts)
             if verify_every:
                 where = ("--archive", archiving[1]) if archiving else ()
                 running.start_beside("verify", "verify", "--data", str(data), "--every", str(verify_every), *where)

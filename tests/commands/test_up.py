@@ -42,6 +42,14 @@ poll_seconds = 60
   account = "A-101"
   tariff = "demo-electricity"
 """
+CONTACTS = """
+[channel.hook]
+url = "json://127.0.0.1:1/{address}"
+[[contact]]
+name = "Wang"
+accounts = ["A-101"]
+to = { hook = "wang" }
+"""
 
 
 class Up:
@@ -106,7 +114,10 @@ class Up:
 @pytest.fixture
 def up(tmp_path):
     """A site that is up and answers."""
-    running = Up(tmp_path, "--log", "json")
+    contacts = tmp_path / "contacts.toml"
+    contacts.touch(0o600)
+    contacts.write_text(CONTACTS)
+    running = Up(tmp_path, "--log", "json", "--contacts", contacts)
     running.until(running.is_ready, "ready")
     running.until(lambda: any("running; API" in line for line in running.lines()), "running")
     yield running
@@ -125,7 +136,7 @@ def wait_until_nothing_is_alive(folder):
 
 def test_what_is_killed_is_started_again_and_a_signal_ends_all_in_order(up, tmp_path):
     """Each process of ours, and the server under all of them, comes back by itself; and one signal ends all, whatever follows it."""
-    for name in ("settle", "clock", "collect", "archive", "serve", "server"):
+    for name in ("settle", "clock", "collect", "archive", "notify", "serve", "server"):
         up.is_killed(name)
     up.process.send_signal(signal.SIGTERM)
     up.process.send_signal(signal.SIGINT)
@@ -153,7 +164,7 @@ def test_a_directory_is_run_once_and_every_process_writes_lines_of_one_form(up, 
 
     files = {path.stem: path for path in (up.data / "logs").iterdir()} | {"up": Path(up.said.name)}
     events = [(name, json.loads(line)) for name, file in files.items() for line in file.read_text().splitlines()]
-    assert set(files) == {"up", "server", "settle", "clock", "count", "collect", "serve", "archive", "verify"}
+    assert set(files) == {"up", "server", "settle", "clock", "count", "collect", "serve", "archive", "notify", "verify"}
     assert all({"timestamp", "level", "event"} <= set(event) and event["process"] == name for name, event in events)
     assert any(name == "server" and "Ready to accept connections" in event["event"] for name, event in events)
     assert not any("does not answer" in event["event"] for _, event in events)

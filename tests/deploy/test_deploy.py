@@ -18,6 +18,7 @@ import typer
 import yaml
 
 from connectors.redis.errors import StoreError, StoreRefused
+from connectors.redis.notices import Notices
 from connectors.redis.server import EmbeddedServer, binary
 from connectors.redis.snapshot import write_snapshot
 from connectors.redis.store import Store
@@ -137,7 +138,7 @@ def test_every_variable_is_documented():
         *(each["name"] for pod in ours().values() for each in pod["containers"][0].get("env", [])),
         *(name for _, each in documents() if each["kind"] == "Secret" for name in each["stringData"]),
     }
-    image = {"PATH", "UV_COMPILE_BYTECODE", "users.acl"}
+    image = {"PATH", "UV_COMPILE_BYTECODE", "users.acl", "contacts.toml"}
 
     assert {name for name in named - FOREIGN - image if f"`{name}`" not in table} == set()
     assert "XDG_CACHE_HOME" in table
@@ -154,7 +155,7 @@ def test_no_secret_has_a_value(tmp_path):
     text = "\n".join(path.read_text("utf-8") for path in DEPLOY.rglob("*.*") if path.parent.name != "secrets")
 
     assert {value for each in secrets for value in each["stringData"].values()} == {""}
-    assert len(ignored.stdout.splitlines()) == len(files) + 1 == 5
+    assert len(ignored.stdout.splitlines()) == len(files) + 1 == 6
     assert not re.search(r"[0-9a-f]{32}|redis://\w+:\w", text)
     assert all(
         name not in each.get("environment", {})
@@ -200,7 +201,7 @@ def test_what_refers_to_something_finds_it():
         if each["kind"] in {"Service", "PodDisruptionBudget", "Deployment", "StatefulSet"}:
             assert any(wanted.items() <= found.items() for found in labels), each["metadata"]["name"]
     read = {source["secretRef"]["name"] for pod in pods().values() for source in pod["containers"][0]["envFrom"]}
-    assert read | {"users"} == secrets
+    assert read | {"users", "contacts"} == secrets
 
 
 def test_the_image_holds_what_is_imported():
@@ -304,16 +305,21 @@ def test_the_deployed_server_keeps_money_as_the_embedded_one_does(deployed, serv
 
 
 def test_the_deployed_users_have_their_rights_and_no_more(deployed, tmp_path):
-    """Ours write and back up, the archiver claims and cannot append, and who has no password is refused."""
+    """Ours write and back up, the archiver claims and cannot append, the notifier begins and cannot either, and who has no password is refused."""
     Store.open(deployed.url("writer"), 2).append_to_all(Ticked(at=1))
     with (tmp_path / "snapshot").open("wb") as file:
         assert write_snapshot(deployed.url("writer"), file) > 0
     streams = Streams.open(deployed.url("archiver"))
     streams.claim("log", 0, LOG_START, (1, 0))
+    notices = Notices.open(deployed.url("notifier"))
+    notices.begin()
+    notices.take_over()
 
     assert streams.claimed(0)["log"] == (1, 0)
     with pytest.raises(StoreRefused, match="permission"):
         Store.open(deployed.url("archiver")).append(0, Ticked(at=1))
+    with pytest.raises(StoreRefused, match="permission"):
+        Store.open(deployed.url("notifier")).append(0, Ticked(at=1))
     with pytest.raises(StoreError, match=r"refuses the user or password|Authentication"):
         Store.open(f"redis://127.0.0.1:{deployed.port}")
 
