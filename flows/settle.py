@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import bytewax.operators as op
+import structlog
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.operators import StatefulBatchLogic
@@ -34,6 +35,7 @@ from prometheus_client import Histogram
 
 from connectors.metrics import Measures
 from connectors.redis.commit import Commit, commit_of
+from connectors.redis.errors import StoreError
 from connectors.redis.store import Store
 from domain.effects import Effects
 from domain.facts import Fact, ReadingBlock
@@ -47,6 +49,7 @@ ENTRIES_AT_ONCE = 64
 IDLE = timedelta(milliseconds=5)
 IDLE_LONG = timedelta(milliseconds=20)
 READS_UNTIL_IDLE = 100
+_log = structlog.get_logger("settle")
 
 Opens = Callable[[], Store]
 Heard = Callable[[list[Fact], list[Effects]], None]
@@ -275,6 +278,14 @@ class CommitPartition(StatefulSinkPartition[Commit, None]):
         self._store.finish_commit()
 
     def close(self) -> None:
-        """Wait for the last commit, and give the connections back."""
-        self.finish()
-        self._store.close()
+        """Wait for the last commit, and give the connections back.
+
+        A commit that is refused now is said and not raised: bytewax closes in a destructor, which would abort with the words of what ended the
+        process.
+        """
+        try:
+            self.finish()
+        except StoreError as error:
+            _log.error("last commit", error=repr(error))
+        finally:
+            self._store.close()
