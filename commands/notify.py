@@ -15,8 +15,11 @@ import typer
 
 from commands.dataflows import run
 from commands.endings import failed, refused
+from commands.metrics_door import MetricsOption, measured
 from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of
+from connectors.metrics import registry_of
 from connectors.notifications.contacts_file import load_contacts
+from connectors.notifications.measured import families
 from connectors.redis.errors import StoreError, StoreMismatch
 from connectors.redis.notices import Notices
 from connectors.redis.server import access_of
@@ -52,6 +55,7 @@ def notify(
     dead: Annotated[bool, typer.Option("--dead", help="List messages that were given up, and end.")] = False,
     resend: Annotated[str, typer.Option(help='Let a message that was given up be sent again, by its id; "all".')] = "",
     deliveries: Annotated[int, typer.Option(min=0, help="List so many of the newest deliveries, and end.")] = 0,
+    metrics: MetricsOption = "",
 ) -> None:
     """Tell people of alarms by e-mail, SMS, push, voice, WeChat and webhooks (docs/notify.md). May be killed at any instant."""
     if dead or resend or deliveries:
@@ -79,7 +83,8 @@ def notify(
         terms = Terms(file, event_time)
         for each in (signal.SIGTERM, signal.SIGINT):  # A message that is under way would come twice.
             signal.signal(each, lambda *_: terms.ending.set())
-        run(build(lambda: Notices.open(url), terms), "notify")
+        with measured(registry_of(lambda: families(terms.counted)), metrics):
+            run(build(lambda: Notices.open(url), terms), "notify")
 
 
 def _since(text: str) -> int | None:

@@ -125,7 +125,8 @@ class Running:
 
     def notify(self, contacts: Path) -> None:
         """Tell people of alarms, by a contacts file."""
-        self._start("notify", "notify", str(contacts), "--data", str(self.data), "--clock", self.clock.to_text())
+        timed = ("--data", str(self.data), "--clock", self.clock.to_text())
+        self._start("notify", "notify", str(contacts), *timed, *self.doors.of(Process.NOTIFY))
 
     def wait_until_settled(self, seconds: float = SETTLED_SECONDS) -> None:
         """Wait until everything that is in the log now is folded and committed. Raises StoreError if it takes too long."""

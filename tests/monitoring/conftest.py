@@ -6,9 +6,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +79,46 @@ def ports(count: int) -> list[int]:
     return found
 
 
+CONTACTS = """\
+[channel.hook]
+url = "json://127.0.0.1:{port}/?:to={{address}}"
+
+[[contact]]
+name = "Duty"
+sites = ["*"]
+to = {{ hook = "duty" }}
+"""
+
+
+def receiver() -> ThreadingHTTPServer:
+    """A webhook on loopback that takes whatever people are told."""
+
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(HTTPStatus.NO_CONTENT)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    return server
+
+
 @pytest.fixture(scope="session")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """A demo that has read, charged and cut, and been archived, verified and scraped."""
     folder = tmp_path_factory.mktemp("watched")
     data, (archive_port, port, alerts) = folder / "data", ports(3)
     program("prometheus"), program("prometheus-alertmanager", "alertmanager")
-    demo = started(folder, "demo", "demo", "--data", str(data), "--rooms", "16", "--speed", "600")
+    told, contacts = receiver(), folder / "contacts.toml"
+    contacts.write_text(CONTACTS.format(port=told.server_port))
+    contacts.chmod(0o600)
+    demo = started(
+        folder, "demo", "demo", "--data", str(data), "--rooms", "16", "--speed", "600", "--contacts", str(contacts)
+    )
     targets = data / "metrics.json"
     found, running = Watched(data, httpx.Client(base_url=f"http://127.0.0.1:{port}")), [demo]
     try:
@@ -100,6 +136,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         running.append(started(folder, "monitoring", "monitoring", *options))
         verifying = started(folder, "verify", "verify", "--data", str(data), "--audit-max", "0")
         until(found.is_ready, "Prometheus is ready", *running)
+        until(lambda: found.query("meterline_notify_deliveries_total"), "somebody is told", *running)
         until(lambda: found.query("meterline_trip_seconds_count > 0"), "a trip is told", *running)
         assert verifying.wait(PATIENCE_SECONDS) == 0, (folder / "verify.said").read_text()
         until(lambda: found.query("count(meterline_verified_time_seconds)"), "the verification is told", *running)
@@ -110,3 +147,5 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             process.terminate()
         for process in running:
             process.wait(PATIENCE_SECONDS)
+        told.shutdown()
+        told.server_close()

@@ -94,24 +94,22 @@ def test_no_runbook_is_of_an_alert_that_is_gone():
 def test_a_real_prometheus_has_data_for_every_metric_that_a_rule_names(watched):
     """A rule about a metric that nobody serves is silent for ever."""
     names = {name for rule in alerts() for name in names_in(rule["expr"])}
-    expected = {name for name in names if metric_of(name).process is not Process.NOTIFY}
 
-    assert expected - {name for name, _ in series_of(watched)} == set()
-    assert len(expected) > 20
+    assert names - {name for name, _ in series_of(watched)} == set()
+    assert len(names) > 20
 
 
 @pytest.mark.timeout(600)
 def test_every_process_is_scraped_and_has_what_the_table_says(watched):
     """Each metric of the table comes from the process that it is said to come from, in every process that runs here."""
     up = {each["metric"]["job"] for each in watched.query("up == 1")}
-    assert up == {"up", "settle", "clock", "collect", "count", "serve", "archive"}
+    assert up == {"up", "settle", "clock", "collect", "count", "serve", "archive", "notify"}
 
     jobs, series = {Process.STATE: "serve"}, series_of(watched)
     silent = {
         metric.name
         for metric in METRICS
-        if metric.process is not Process.NOTIFY
-        and (metric.name + "_count" * (metric.kind is Kind.HISTOGRAM), jobs.get(metric.process, metric.process))
+        if (metric.name + "_count" * (metric.kind is Kind.HISTOGRAM), jobs.get(metric.process, metric.process))
         not in series
     }
     assert silent <= {"meterline_commands_open"}, "a command may not have been under way at any scrape"
