@@ -17,6 +17,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
+from api.headers import header
+
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -107,8 +109,8 @@ def unless_known(response: Response, request: Request) -> Response:
     if response.status_code != HTTPStatus.OK or not body:
         return response
     tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    shown = request.headers.get("if-none-match", "")
-    if tag in (each.strip().removeprefix("W/") for each in shown.split(",")):
+    shown = header(request.scope, b"if-none-match")
+    if shown and tag in (each.strip().removeprefix("W/") for each in shown.split(",")):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})
     response.raw_headers.append((b"etag", tag.encode()))
     return response

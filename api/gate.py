@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from http import HTTPStatus
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
+from api.headers import header
 from api.limits import Limits
 from api.problems import problem, too_often
 from api.settings import ApiSettings
@@ -84,7 +84,7 @@ class Gate:
         await (denied or self._app)(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller | None:
-        scheme, _, text = Headers(scope=scope).get("authorization", "").partition(" ")
+        scheme, _, text = header(scope, b"authorization").partition(" ")
         if scheme.lower() != "bearer":
             return None
         if hmac.compare_digest(text.encode(), self._root):
@@ -178,7 +178,7 @@ class Audited:
             await self._app(scope, receive, send)
             return
         scope.setdefault("state", {})
-        request, is_lost = str(ULID()), False
+        request, is_lost = secrets.token_hex(16), False
 
         async def sending(message: Message) -> None:
             nonlocal is_lost

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.headers import header
 from api.problems import SECURE_HEADERS, problem
 
 GZIP_FROM_BYTES = 4_096
@@ -70,7 +70,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        stated = Headers(scope=scope).get("content-length", "0")
+        stated = header(scope, b"content-length") or "0"
         bytes_max = self._of_path.get(scope["path"], self._bytes_max)
         if not stated.isdigit() or int(stated) > bytes_max:
             await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(bytes_max))(scope, receive, send)
@@ -125,5 +125,5 @@ class Compressed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on."""
-        takes = scope["type"] == "http" and "gzip" in Headers(scope=scope).get("accept-encoding", "")
+        takes = scope["type"] == "http" and "gzip" in header(scope, b"accept-encoding")
         await (self._compressing if takes else self._app)(scope, receive, send)

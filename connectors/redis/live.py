@@ -343,13 +343,18 @@ class LiveStore:
         for account in accounts:
             shards.setdefault(shard_of(account, self.shards), []).append(account)
         with self.answered():
-            found = await self._of_shards(
-                list(shards), lambda pipe, shard: account_views.ask(pipe, shard, shards[shard])
-            )
+            if is_cluster(self._url):  # There one command asks for keys of one slot only.
+                answers = await self._of_shards(
+                    list(shards),
+                    lambda pipe, shard: pipe.execute_command(*account_views.question({shard: shards[shard]})),
+                )
+                found = [packed for answer in answers for packed in answer]
+            else:
+                found = await self._at(0).execute_command(*account_views.question(shards))
+        asked = ((shard, account) for shard, names in shards.items() for account in names)
         views = {
             account: _account_and_meters(shard, packed) if packed else None
-            for (shard, names), each in zip(shards.items(), found, strict=True)
-            for account, packed in zip(names, each, strict=True)
+            for (shard, account), packed in zip(asked, found, strict=True)
         }
         return [views[account] for account in accounts]
 
