@@ -21,7 +21,7 @@ alerts is in [monitoring](monitoring.md). Amounts are for looking: the ledger co
 **No Grafana has loaded these files**: none was at hand. They are made with Grafana's own builders (`grafana-foundation-sdk`, for Grafana 11.6), and `tests/monitoring` holds at every build that
 
 - Grafana's own models read every file and write the same again; files, this page and the tables agree; no panel overlaps another; every metric, label and linked page exists;
-- every query has data on a real Prometheus that scrapes a real demo, but for those of messages to people, which a demo does not send; each series has a name of its own, and the choice of a
+- every query has data on a real Prometheus that scrapes a real demo; each series has a name of its own, and the choice of a
   site works;
 - every column of the tables of rooms leads somewhere in the answers of a real API, over all pages.
 

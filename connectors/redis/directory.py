@@ -10,6 +10,7 @@ All of it lives in memory, and the first question reads the whole store: some 3 
 """
 
 import asyncio
+import gc
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
@@ -175,7 +176,10 @@ class Directory:
     async def _refresh(self, shard: int, look: "_Look") -> None:
         async with self._locks[shard]:
             if self._is_stale(shard, look):
-                self._kept[shard] = await self._read(shard, self._kept[shard])
+                before = self._kept[shard]
+                self._kept[shard] = await self._read(shard, before)
+                if before is None:
+                    gc.freeze()  # Its records stay: a full collection would look through all of them, while everybody waits.
 
     async def _read(self, shard: int, kept: Listed | None) -> Listed:
         """A shard as it is now, from what is kept of it."""
