@@ -3,13 +3,12 @@
 import csv
 import datetime as dt
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pytest
+from in_process import meterline
 
 from connectors.redis.server import EmbeddedServer
 from connectors.redis.store import Store
@@ -71,10 +70,7 @@ def cell(value):
 
 def opens(data, file, *options):
     """Run the command as its users do; returns exit code, figures if any, and what it said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "meterline", "accounts", "open", str(file), "--data", str(data), "--json", *options],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=110,
-    )  # fmt: skip
+    done = meterline("accounts", "open", file, "--data", data, "--json", *options)
     lines = done.stdout.splitlines()
     return done.returncode, json.loads(lines[-1]) if lines else {}, done.stderr
 

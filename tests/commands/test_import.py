@@ -1,9 +1,8 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from in_process import meterline
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -11,10 +10,7 @@ DATA = ROOT.parent / "shared" / "data"
 
 def import_file(*arguments):
     """Run `meterline import` as its users do; returns exit code, figures if any, and what it said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "meterline", "import", *map(str, arguments)],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=110,
-    )  # fmt: skip
+    done = meterline("import", *arguments)
     lines = done.stdout.splitlines()
     return done.returncode, json.loads(lines[-1]) if lines else {}, done.stderr
 
@@ -127,9 +123,7 @@ def test_a_second_month_of_intervals_goes_on_from_the_first(tmp_path):
 
 def test_the_option_that_a_guess_names_exists():
     """What import advises when it guesses day before month can be typed as it is said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "meterline", "import", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = meterline("import", "--help")
 
     assert "--time-format" in done.stdout
     assert "--commodity" in done.stdout

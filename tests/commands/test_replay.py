@@ -1,13 +1,11 @@
 import contextlib
 import json
-import os
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 import redis
+from in_process import meterline
 from log_samples import START, options, order_text, settings, street
 
 from commands.replaying import account_then, replayed
@@ -52,10 +50,7 @@ def test_a_balance_is_as_it_was(store, minutes, balance):
 
 def replay(server, *arguments):
     """Run `meterline replay` on a server's data directory as its users do."""
-    return subprocess.run(
-        [sys.executable, "-m", "meterline", "replay", *arguments, "--data", str(server.data)],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=110, env={**os.environ, "REDIS_URL": ""},
-    )  # fmt: skip
+    return meterline("replay", *arguments, "--data", server.data, REDIS_URL="")
 
 
 def test_the_command_shows_an_account_then_and_now(server, store):

@@ -1,13 +1,11 @@
 import json
-import os
-import subprocess
-import sys
 import unicodedata
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from in_process import meterline
 
 from commands.tariff import SUBCOMMANDS
 from tariffs.amounts import exact_text
@@ -89,12 +87,7 @@ line = { step = "0.01" }
 
 def tariff(*arguments, columns="80"):
     """Run `meterline tariff` as its users do, piped; returns exit code, what it printed, and what it said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "meterline", "tariff", *map(str, arguments)],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
-        env={**os.environ, "COLUMNS": columns, "NO_COLOR": "1"},
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr
+    done = meterline("tariff", *arguments, COLUMNS=columns, NO_COLOR="1")
     return done.returncode, done.stdout, done.stderr
 
 

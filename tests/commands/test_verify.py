@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 import redis
+from in_process import meterline
 from log_samples import days, options, settings
 
 from commands.verifying import verify_store
@@ -297,10 +298,7 @@ def test_a_store_too_large_for_the_audit_is_said_to_be(store):
 
 def run(server, *arguments):
     """Run `meterline verify` on a server's data directory as its users do."""
-    return subprocess.run(
-        [sys.executable, "-m", "meterline", "verify", "--data", str(server.data), *arguments],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=110, env={**os.environ, "REDIS_URL": ""},
-    )  # fmt: skip
+    return meterline("verify", "--data", server.data, *arguments, REDIS_URL="")
 
 
 def test_the_command_says_whether_all_agrees(server, store, client):
