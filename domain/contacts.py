@@ -50,7 +50,7 @@ class Quiet:
 
         Where clocks go forward over the end, it is the instant that the clock would have shown it at without that.
         """
-        local = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(ZoneInfo(zone))
+        local = datetime.fromtimestamp(now_ms // 1000, UTC).astimezone(ZoneInfo(zone))
         minute = 60 * local.hour + local.minute
         over_midnight, is_evening = self.until < self.since, minute >= self.since
         if not (is_evening or minute < self.until if over_midnight else is_evening and minute < self.until):

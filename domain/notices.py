@@ -228,7 +228,7 @@ def _message(
     return Message(tuple(chosen), contact, channel, chosen[0] in old)
 
 
-def back_off_ms(attempt: int, chance: float) -> int:
-    """How long to wait after the `attempt`-th attempt failed: twice as long each time, up to an hour; `chance` of 0 … 1 takes up to half of it away."""
+def back_off_ms(attempt: int, permille: int) -> int:
+    """How long to wait after the `attempt`-th attempt failed: twice as long each time, up to an hour, of which chance takes `permille` (0 … 500) away."""
     longest: int = min(BACK_OFF_FIRST_MS << min(attempt - 1, 20), BACK_OFF_MAX_MS)
-    return round(longest * (1 - chance / 2))
+    return longest * (1000 - permille) // 1000

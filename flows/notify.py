@@ -334,7 +334,7 @@ class DeliverPartition(StatefulSourcePartition[Settled, None]):
     def _outcome(self, message: Message, error: BaseException | None) -> list[Settled]:
         """What has become of a message's notices. One that did not go out uses no rate up."""
         now, problem, together = _real_ms(), _problem(error), len(message.notices)
-        due = now + back_off_ms(message.notices[0].attempts, self._chance.random())
+        due = now + back_off_ms(message.notices[0].attempts, self._chance.randint(0, 500))
         limits = self._terms.contacts.now().contacts.limits
         if isinstance(error, NotSentError) and not error.may_have_come:
             self._marks[message.line] = message.channel.rate.without_one(self._marks[message.line])

@@ -21,6 +21,7 @@ from log_samples import order_text
 from api.app import create_app
 from api.settings import ApiSettings
 from connectors.archive.files import Archive
+from connectors.metrics import Measures
 from connectors.redis.store import Store
 from connectors.redis.streams import Streams
 from domain.facts import (
@@ -42,6 +43,7 @@ from domain.facts import (
     Ticked,
 )
 from domain.ids import shard_of
+from domain.metrics import Process
 from domain.words import AllowanceKind, Commodity, ItemKind, Period
 from flows.archive import Keeps, Reads, Terms, formed
 
@@ -215,7 +217,8 @@ def append(store: Store, given: list[tuple[datetime, str, Fact]]) -> None:
 
 def archive_up_to_now(url: str, archive: Archive, terms: Terms = AT_ONCE) -> None:
     """Archive all that is in the streams, and trim them."""
-    reads, keeps = Reads(lambda: Streams.open(url), archive, terms), Keeps(lambda: Streams.open(url), archive, terms)
+    opens, measures = (lambda: Streams.open(url)), Measures(Process.ARCHIVE)
+    reads, keeps = Reads(opens, archive, terms), Keeps(opens, archive, terms, measures)
     for part in reads.list_parts():
         with (
             contextlib.closing(reads.build_part("read", part, None)) as reader,

@@ -7,9 +7,11 @@ import redis
 from log_samples import options
 
 from connectors.archive.files import Archive
+from connectors.metrics import Measures
 from connectors.redis.keys import key
 from connectors.redis.streams import ARCHIVED, Entry, Streams
 from domain.ids import entry_id
+from domain.metrics import Process
 from flows.archive import Keeps, Reads, Terms, formed
 
 SHARDS = 2
@@ -19,7 +21,7 @@ AT_ONCE = Terms(every_seconds=0.0, kept_seconds=-1.0, file_bytes=700)
 
 def archive_once(opens: Callable[[], Streams], archive: Archive, terms: Terms = AT_ONCE) -> None:
     """Archive all that is in the streams."""
-    reads, keeps = Reads(opens, archive, terms), Keeps(opens, archive, terms)
+    reads, keeps = Reads(opens, archive, terms), Keeps(opens, archive, terms, Measures(Process.ARCHIVE))
     for part in reads.list_parts():
         with (
             contextlib.closing(reads.build_part("read", part, None)) as reader,

@@ -18,10 +18,12 @@ from log_samples import days, everything, options
 
 from connectors.archive.entries import raw_entries
 from connectors.archive.files import Archive
+from connectors.metrics import Measures
 from connectors.redis.errors import MovedOn, StoreMismatch
 from connectors.redis.keys import key, ledger_key
 from connectors.redis.streams import ARCHIVED, LEDGER_KEPT, Streams
 from domain.effects import POSTING
+from domain.metrics import Process
 from flows.archive import Keeps, Reads, Terms, formed
 from flows.settle import settle_once
 
@@ -138,7 +140,7 @@ def test_of_two_archivers_by_mistake_one_is_refused(server, store, archive):
     opens = lambda: Streams.open(server.url)  # noqa: E731 - as the command gives it
     one = Reads(opens, archive, AT_ONCE).build_part("read", "00", None)
     other = Reads(opens, archive, Terms(0.0, 0.0, 10**6)).build_part("read", "00", None)
-    keeps = [Keeps(opens, archive, AT_ONCE).build_part("keep", "00", None) for _ in range(2)]
+    keeps = [Keeps(opens, archive, AT_ONCE, Measures(Process.ARCHIVE)).build_part("keep", "00", None) for _ in range(2)]
     shorter, longer = (formed(reader.next_batch()[0][1]) for reader in (one, other))
     assert shorter.range != longer.range
 

@@ -85,7 +85,7 @@ def test_store_errors_of_several_tasks_end_the_command_in_a_line(server, store, 
     site.write_text(SITE)
     monkeypatch.setenv("REDIS_URL", server.url)
 
-    async def collect_site(_site, _uplink, _clock):
+    async def collect_site(_site, _uplink, _clock, _collected):
         nested = ExceptionGroup("of a bus", [StoreMismatch("a later release")])
         raise ExceptionGroup("of the collector", [StoreMismatch("a later release"), nested, StoreRefused("no")])
 
@@ -104,7 +104,7 @@ def test_a_bug_beside_a_store_error_is_not_hidden(server, store, tmp_path, monke
     site.write_text(SITE)
     monkeypatch.setenv("REDIS_URL", server.url)
 
-    async def collect_site(_site, _uplink, _clock):
+    async def collect_site(_site, _uplink, _clock, _collected):
         raise ExceptionGroup("of the collector", [StoreMismatch("a later release"), AssertionError("a bug")])
 
     monkeypatch.setattr(command, "collect_site", collect_site)
