@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).parents[1] / "journeys"))
 from language import live
 
 JOURNEYS = sorted((Path(__file__).parents[1] / "journeys").glob("*.txt"))
-HISTORIES = {Street: 150, Housed: 60, Rented: 60, Banded: 100}
+HISTORIES = {Street: 80, Housed: 40, Rented: 40, Banded: 60}
 
 
 def explained(state, entries, effects):

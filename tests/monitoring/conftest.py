@@ -107,7 +107,7 @@ def receiver() -> ThreadingHTTPServer:
     return server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """A demo that has read, charged and cut, and been archived, verified and scraped."""
     folder = tmp_path_factory.mktemp("watched")

@@ -1,11 +1,15 @@
-"""Every query of the dashboards, asked of a real Prometheus that scrapes a real demo, and of the demo's own API."""
+"""A real Prometheus that scrapes a real demo: what rules, dashboards and the table of metrics name is there; and the demo's own API."""
 
+import json
 import re
+import subprocess
 import time
 from datetime import datetime
 
 import httpx
 import pytest
+from conftest import program
+from test_prometheus import alerts, names_in
 from ulid import ULID
 
 from dashboards.boards import BOARDS
@@ -14,6 +18,7 @@ from dashboards.infinity import query_of
 from dashboards.observed import Prometheus
 from dashboards.promql import filled
 from dashboards.shown import at, legend_of
+from domain.metrics import METRICS, Kind, Process
 
 SCRAPE, SHOWN, HOUR, PATIENCE = 1, 300, 30, 90
 """Seconds: between scrapes; that are shown; instead of an hour, for which no demo of a test has run; until all has data."""
@@ -28,7 +33,57 @@ LISTINGS = [panel.listing for board in BOARDS for row in board.rows for panel in
 SELDOM = {"alarms: Open commands by stage: {{stage}}": "the demo's meters obey between two looks"}
 """What it may have data for, or not."""
 
-pytestmark = pytest.mark.timeout(300)  # A demo has to begin.
+pytestmark = pytest.mark.timeout(600)  # A demo has to begin.
+
+
+def series_of(watched):
+    """Every metric of ours that Prometheus has now, with the process that it is from."""
+    found = watched.query('count by (__name__, job) ({__name__=~"meterline_.*"})')
+    return {(each["metric"]["__name__"], each["metric"]["job"]) for each in found}
+
+
+def test_a_real_prometheus_has_data_for_every_metric_that_a_rule_names(watched):
+    """A rule about a metric that nobody serves is silent for ever."""
+    names = {name for rule in alerts() for name in names_in(rule["expr"])}
+
+    assert names - {name for name, _ in series_of(watched)} == set()
+    assert len(names) > 20
+
+
+def test_every_process_is_scraped_and_has_what_the_table_says(watched):
+    """Each metric of the table comes from the process that it is said to come from, in every process that runs here."""
+    up = {each["metric"]["job"] for each in watched.query("up == 1")}
+    assert up == {"up", "settle", "clock", "collect", "count", "serve", "archive", "notify"}
+
+    jobs, series = {Process.STATE: "serve"}, series_of(watched)
+    silent = {
+        metric.name
+        for metric in METRICS
+        if (metric.name + "_count" * (metric.kind is Kind.HISTOGRAM), jobs.get(metric.process, metric.process))
+        not in series
+    }
+    assert silent <= {"meterline_commands_open"}, "a command may not have been under way at any scrape"
+
+
+def test_rules_are_evaluated_without_an_error_and_a_healthy_demo_rouses_nobody(watched):
+    """Expressions that Prometheus cannot evaluate are told by itself; what fires at once on a healthy demo would be ignored soon."""
+    groups = watched.client.get("/api/v1/rules").json()["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+
+    assert {rule["name"] for rule in rules} == {rule["alert"] for rule in alerts()}
+    assert [rule["lastError"] for rule in rules if rule.get("lastError")] == []
+    firing = {rule["name"] for rule in rules if rule["state"] == "firing" and rule["labels"]["severity"] == "critical"}
+    assert firing == set()
+
+
+def test_what_every_process_serves_follows_the_conventions(watched):
+    """Promtool has nothing to say about names, units, types and help."""
+    for target in json.loads((watched.data / "metrics.json").read_text()):
+        text = watched.client.get(f"http://{target['targets'][0]}/metrics").text
+        found = subprocess.run(
+            [program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, check=False
+        )
+        assert (found.returncode, found.stdout + found.stderr) == (0, ""), target
 
 
 @pytest.fixture(scope="module")
