@@ -23,6 +23,8 @@ from connectors.redis.uplink import RedisUplink
 from domain.documents import Lines, Mistake, MistakesError, key_text, parse, read_document
 from tariffs.loader import catalogue, load_tariff
 
+AGAIN_SECONDS = 1.0
+
 
 def site_of(path: Path) -> Site:
     """The site in a file, its tariffs valid and in its currency. Ends the command with every mistake in it."""
@@ -84,10 +86,17 @@ def _messages(group: ExceptionGroup[Exception]) -> Iterator[str]:
             yield str(error)
 
 
+def _end(task: "asyncio.Task[None]") -> None:
+    """Cancel, again and again until it has ended: a library may lose a cancellation that comes while a connection breaks."""
+    if not task.done():
+        task.cancel()
+        asyncio.get_running_loop().call_later(AGAIN_SECONDS, _end, task)
+
+
 async def _collect(site: Site, url: str, clock: EventClock, collected: Collected) -> None:
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _end, task)
     store = await LiveStore.open(url)
     try:
         await collect_site(site, RedisUplink(store), clock, collected)

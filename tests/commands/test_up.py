@@ -213,7 +213,7 @@ def test_text_is_for_people():
     stream = io.StringIO()
     configure("settle", LogFormat.TEXT, stream)
     structlog.get_logger().info("waiting", shard=7)
-    logging.getLogger("uvicorn.error").error("no port")
+    logging.getLogger("some.library").error("no port")
     structlog.reset_defaults()
     logging.getLogger().handlers.clear()
     wrong = subprocess.run(
