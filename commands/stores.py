@@ -50,10 +50,13 @@ def store_to_read(data: Path) -> Iterator[Store]:
     Raises StoreError; a ServerError if there is none.
     """
     with ExitStack() as stack:
-        url = os.environ.get("REDIS_URL") or access_of(data).writer_url
-        if not os.environ.get("REDIS_URL"):
+        if not (url := os.environ.get("REDIS_URL")):
+            access_of(data)  # So that none is made where there is none.
             with suppress(ServerError):  # A running `meterline up` holds the data directory.
                 stack.callback(EmbeddedServer.start(data).stop)
+            url = access_of(
+                data
+            ).writer_url  # A directory that was moved or restored is listened to elsewhere once it is served.
         store = Store.open(url)
         stack.callback(store.close)
         yield store
