@@ -16,6 +16,7 @@ from connectors.redis.errors import StoreError
 from connectors.redis.keys import STORE_FORMAT
 from connectors.redis.server import EmbeddedServer
 from connectors.redis.snapshot import counts_of, place_snapshot
+from connectors.redis.upgrade import FORMAT_BEFORE
 
 
 def restore(
@@ -59,9 +60,9 @@ def _check(manifest: Manifest, data: Path) -> None:
         raise BackupError(
             "REDIS_URL is set, and a restore makes a data directory: unset it, or use --rdb (docs/backup.md)"
         )
-    if manifest.store_format != STORE_FORMAT:
+    if manifest.store_format not in {FORMAT_BEFORE, STORE_FORMAT}:
         raise BackupError(
-            f"the backup holds store format {manifest.store_format}, and this release reads {STORE_FORMAT}: restore it with release {manifest.release}, which made it"
+            f"the backup holds store format {manifest.store_format}, and this release reads {FORMAT_BEFORE} and {STORE_FORMAT}: restore it with release {manifest.release}, which made it"
         )
     if data.exists() and (not data.is_dir() or any(data.iterdir())):
         raise BackupError(f"{data} is not empty, and nothing is ever restored over something: choose a new --data")

@@ -20,7 +20,7 @@ mkdir "$folder"
 cat > "$folder/users.acl" <<END
 user default off resetpass ~* &* +@all
 user writer on #$(digest "$writer") ~* &* +@all -@dangerous +info +config|get +bgrewriteaof +keys +sync +replconf
-user archiver on #$(digest "$archiver") resetkeys %RW~log:* %RW~postings:* %RW~usage:* %RW~quarantined:* %RW~refused:* %RW~alarms:* %RW~commands:* %RW~ledger:* ~archived:* %R~position:* %R~readers:* %R~meterline -@all +@connection -@dangerous +hgetall +hget +hset +get +exists +xread +xrange +xinfo|stream +xtrim +ltrim +eval
+user archiver on #$(digest "$archiver") resetkeys %RW~log:* %RW~postings:* %RW~usage:* %RW~quarantined:* %RW~refused:* %RW~alarms:* %RW~commands:* %RW~ledger:* ~archived:* %R~settled:* %R~readers:* %R~meterline -@all +@connection -@dangerous +hgetall +hget +hset +get +exists +xread +xrange +xinfo|stream +xtrim +ltrim +eval
 user notifier on #$(digest "$notifier") resetkeys %R~alarms:* %R~account_records:* %R~site_records:* %R~meterline ~*:{notify} -@all +@connection -@dangerous +hget +hmget +hgetall +hvals +hset +hsetnx +hdel +hincrby +xrange +xrevrange +xadd +zadd +zrem +zrange +zcard +eval
 user reader on #$(digest "$reader") ~* &* -@all +@read +@pubsub +@connection -@dangerous -publish -spublish
 END

@@ -73,8 +73,6 @@ METER = np.dtype(
             ("window_cost", "<i8"),  # … whole micros
             ("day_usage", "<i8"),  # open local day: Wh or litres
             ("day_cost", "<i8"),  # … whole micros not yet posted
-            ("total", "<i8"),  # Wh or litres of all believed usage
-            ("moved_at", "<i8"),  # ms UTC of the last reading at which the register had moved
             ("window_start", "<i4"),  # epoch minutes UTC; -1: no open window
             ("window_picos", "<i4"),
             ("day_picos", "<i4"),
@@ -86,11 +84,16 @@ METER = np.dtype(
             ("heard_last", "u1"),  # 1: the believed reading is the last that was heard, none that is held came after it
             ("pad2", "<u2"),  # so far what every reading changes
             ("suspect", "<i8"),  # a register that jumped and is held; -1: none
-            ("month_usage", "<i8"),  # Wh or litres of the closed days of …
+            ("month_usage", "<i8"),  # Wh or litres of the closed days of `month`
+            ("closed_usage", "<i8"),  # Wh or litres of all believed usage but the open day's
+            (
+                "still_since",
+                "<i8",
+            ),  # ms UTC of the last reading at which the register had moved; -1: the last believed one
             ("day_free", "<i8"),  # whole micros of the open day's cost that were free
             ("daily_usage", "<i8"),  # Wh or litres of a day: three parts of four what it was, one part the newest
             ("day", "<i4"),  # local day number; -1: no open day
-            ("month", "<i4"),  # … this local month: 12 * year + month - 1
+            ("month", "<i4"),  # local month: 12 * year + month - 1
             ("day_free_picos", "<i4"),
             ("epoch", "<u4"),  # of the last command
             ("wanted", "u1"),  # words.Supply: wanted by the machine …
@@ -130,9 +133,9 @@ COUNTER = np.dtype(
     (
         np.record,
         [
+            ("used", "<i8"),  # Wh or litres in the period; so far what every reading changes
             ("period", "<i4"),  # tier period: epoch minutes UTC of its begin; -1: none yet
             ("picos", "<i4"),
-            ("used", "<i8"),  # Wh or litres in the period
             ("micros", "<i8"),  # what the period would cost, were this row's the schedule that its use reaches
         ],
     )
@@ -552,7 +555,7 @@ ROWS: dict[str, np.dtype[np.void]] = {
 }
 """Every kind of row by its name."""
 
-HOT_BYTES = {"accounts": 16, "meters": 88}
+HOT_BYTES = {"accounts": 16, "meters": 72, "counters": 8}
 """The first bytes of a row, multiples of 8, which nearly every reading changes: kept and written apart from the rest of it."""
 
 FIRST_BYTES = {**HOT_BYTES, "watches": 80}

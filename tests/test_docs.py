@@ -103,7 +103,7 @@ def test_the_table_of_commands_is_the_programs():
     assert [row[0] for row in rows(commands, "command")] == list(meterline.COMMANDS)
 
 
-@pytest.mark.parametrize("name", ["log", "position", "header", *ROWS, *RECORDS, *STREAMS, ALARM_MESSAGES])
+@pytest.mark.parametrize("name", ["log", "settled", "header", *ROWS, *RECORDS, *STREAMS, ALARM_MESSAGES])
 def test_every_key_is_in_the_architecture(name):
     """Whoever looks into the store can look up what is there."""
     assert any(f"`{name}:{{07}}`" in line for line in ARCHITECTURE.splitlines() if line.startswith("|"))

@@ -70,7 +70,7 @@ async def _ask(store: LiveStore, shard: int, named: Named, rows: Sequence[str], 
     """A shard's rows, its records of these names, and what has changed from an entry on (None: the last), all of one instant."""
     with store.answered():
         pipe = store.node_of(key("log", shard)).pipeline(transaction=True)
-        pipe.get(key("position", shard))
+        pipe.get(key("settled", shard))
         if after is None:
             pipe.xrevrange(key("changed", shard), count=1)
         else:

@@ -7,6 +7,8 @@
 -- KEYS[1] the position; KEYS[2 …] the keys written.
 -- ARGV[1] position expected, ARGV[2] position after, then one group for each write:
 --   command, index into KEYS, number of arguments, arguments …; index 0: the first argument is a channel, and one call is made for each of the others
+--   RPUSH with three: what lists' names begin with, uint32 that end them, and as many values of one size, each for its list; at midnight every
+--   account has one, and a group for each would take the worker ten times as long. The key is the first of the lists, which are all of one slot.
 local position = redis.call('GET', KEYS[1]) or '0-0'
 if position ~= ARGV[1] then
   return redis.error_reply('MOVED_ON the position is ' .. position .. ', not ' .. ARGV[1])
@@ -26,6 +28,12 @@ while redis.acl_check_cmd and at <= #ARGV do
   end
   at = at + 3 + count
 end
+local function push_to_each(begin, ends, values)
+  local size = #values / (#ends / 4)
+  for each = 0, #ends / 4 - 1 do
+    redis.call('RPUSH', begin .. struct.unpack('<I4', ends, 4 * each + 1), string.sub(values, size * each + 1, size * (each + 1)))
+  end
+end
 at = 3
 while at <= #ARGV do
   local command, key, count = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
@@ -33,6 +41,8 @@ while at <= #ARGV do
     for message = at + 4, at + 2 + count do
       redis.call(command, ARGV[at + 3], ARGV[message])
     end
+  elseif command == 'RPUSH' then
+    push_to_each(ARGV[at + 3], ARGV[at + 4], ARGV[at + 5])
   else
     local call = command == 'HINCRBY' and redis.pcall or redis.call
     call(command, KEYS[key], unpack(ARGV, at + 3, at + 2 + count))

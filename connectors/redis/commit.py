@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from connectors.redis.formats import alarm_message, key_bytes, pack
 from connectors.redis.keys import ALARM_CHANNEL, ALARM_MESSAGES, LISTED, alarm_channel, key, ledger_key
-from domain.effects import POSTING, Effects
+from domain.effects import Effects
 from domain.ids import EntryId, entry_text
 from domain.state import Changes, RowChanges
 
@@ -44,7 +44,7 @@ class Commit:
         self.shard = shard
         self.rows = 0
         self._index: dict[str, int] = {}
-        self.keys: list[str] = [key("position", shard)]
+        self.keys: list[str] = [key("settled", shard)]
         self.arguments: list[Argument] = [entry_text(before), entry_text(after)]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -178,6 +178,5 @@ def _body(body: bytes) -> dict[bytes, bytes]:
 
 
 def _write_ledgers(commit: Commit, postings: NDArray[np.void]) -> None:
-    packed, size = postings.tobytes(), POSTING.itemsize
-    for number, account in enumerate(postings["account"].tolist()):
-        commit.write("RPUSH", ledger_key(commit.shard, account), packed[number * size : (number + 1) * size])
+    first, begin = ledger_key(commit.shard, postings["account"][0]), ledger_key(commit.shard)
+    commit.write("RPUSH", first, begin, postings["account"].astype("<u4").tobytes(), postings.tobytes())

@@ -6,7 +6,7 @@ ALARM_MESSAGES = "alarm_messages"
 """Streams of alarms as they are published, for foreign programs; no part of the state, for the words of a message are a release's own."""
 SITE = "meterline"
 """Hash of what is fixed when a store is made: `shards`, `format`."""
-STORE_FORMAT = "2"
+STORE_FORMAT = "3"
 VERDICT = "verdict"
 """What the last verification came to (`domain.verdict.Verdict`)."""
 PEOPLE, TOKENS, TOKEN_USES = "people:{access}", "tokens:{access}", "token_uses:{access}"
@@ -48,8 +48,8 @@ def alarm_channel(site: str) -> str:
     return f"{ALARM_CHANNEL}:{site}"
 
 
-def ledger_key(shard: int, account_row: int) -> str:
-    """List of an account's packed postings, oldest first; an archiver keeps the newest."""
+def ledger_key(shard: int, account_row: int | str = "") -> str:
+    """List of an account's packed postings, oldest first; an archiver keeps the newest. Without a row, what all of a shard begin with."""
     return f"ledger:{{{shard:02d}}}:{account_row}"
 
 

@@ -184,13 +184,18 @@ class LiveStore:
     async def open(cls, url: str) -> "LiveStore":
         """Connect to a store that exists. Raises StoreError."""
         nodes = await _opened(url)
-        with translated():
-            site = cast("dict[bytes, bytes]", await nodes.of(SITE).hgetall(SITE))
-        if not site:
-            raise StoreMismatch(
-                "the store is empty; start `meterline up`, `meterline site --shards` or `meterline import` first, they make it"
-            )
-        return cls(url, nodes, check_site(site))
+        try:
+            with translated():
+                site = cast("dict[bytes, bytes]", await nodes.of(SITE).hgetall(SITE))
+            if not site:
+                raise StoreMismatch(
+                    "the store is empty; start `meterline up`, `meterline site --shards` or `meterline import` first, they make it"
+                )
+            return cls(url, nodes, check_site(site))
+        except StoreError:
+            for client in nodes.clients.values():
+                await client.aclose()
+            raise
 
     def node_of(self, name: str) -> Any:
         """The client of the node that has a key."""
@@ -255,7 +260,7 @@ class LiveStore:
         found = [b"0-0"] * self.shards
         with self.answered():
             for client, shards in self._nodes.together(key("log", shard) for shard in range(self.shards)):
-                names = [key("position", shard) for shard in shards]
+                names = [key("settled", shard) for shard in shards]
                 if is_cluster(self._url):  # There one command asks for keys of one slot only.
                     pipe = client.pipeline(transaction=False)
                     for name in names:
@@ -642,7 +647,7 @@ class LiveStore:
         """A whole shard, for tables and gauges."""
         with self.answered():
             pipe = self._at(shard).pipeline(transaction=True)
-            for name in ("header", "position"):
+            for name in ("header", "settled"):
                 pipe.get(key(name, shard))
             pipe.xrevrange(key("log", shard), count=1)
             ask_rows(pipe, shard, "accounts", "meters")
@@ -691,7 +696,7 @@ class LiveStore:
     async def lags_ms(self) -> list[int]:
         """How long the oldest entry that is not yet folded has waited, for each shard, in ms of the server's time; 0: none waits."""
         with self.answered():
-            positions = await self._of_every_shard(lambda pipe, shard: pipe.get(key("position", shard)))
+            positions = await self._of_every_shard(lambda pipe, shard: pipe.get(key("settled", shard)))
         return await self._waited_ms(positions)
 
     async def archive_lags_ms(self) -> list[int]:

@@ -62,7 +62,7 @@ loglevel notice
 logfile {log}
 user default off resetpass ~* &* +@all
 user writer on #{writer} ~* &* +@all -@dangerous +info +config|get +bgrewriteaof +keys +sync +replconf
-user archiver on #{archiver} resetkeys {trimmed} ~archived:* %R~position:* %R~readers:* %R~meterline -@all +@connection -@dangerous {archiving}
+user archiver on #{archiver} resetkeys {trimmed} ~archived:* %R~settled:* %R~readers:* %R~meterline -@all +@connection -@dangerous {archiving}
 user notifier on #{notifier} resetkeys {told} ~*:{{notify}} -@all +@connection -@dangerous {notifying}
 user reader on #{reader} ~* &* -@all +@read +@pubsub +@connection -@dangerous -publish -spublish
 """

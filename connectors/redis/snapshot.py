@@ -19,6 +19,7 @@ from connectors.redis.errors import StoreRefused, StoreUnreachable
 from connectors.redis.keys import SITE, STREAMS, key
 from connectors.redis.server import EmbeddedServer
 from connectors.redis.store import check_site, connection_options, translated, understood
+from connectors.redis.upgrade import FORMAT_BEFORE, POSITION_BEFORE
 from domain.state import RECORDS, ROWS
 
 _PIECE = 1 << 20
@@ -126,21 +127,24 @@ def counts_of(url: str) -> tuple[str, list[dict[str, int | str]]]:
         client = redis.Redis.from_url(url, **connection_options())
     with closing(client), translated():
         site = cast("dict[bytes, bytes]", client.hgetall(SITE))
-        return site.get(b"format", b"").decode(), [_counts(client, shard) for shard in range(check_site(site))]
+        found = site.get(b"format", b"").decode()
+        if found == FORMAT_BEFORE:
+            return found, [_counts(client, shard, POSITION_BEFORE) for shard in range(int(site[b"shards"]))]
+        return found, [_counts(client, shard, "settled") for shard in range(check_site(site))]
 
 
-def _counts(client: "redis.Redis[bytes]", shard: int) -> dict[str, int | str]:  # type: ignore[type-arg,unused-ignore]
+def _counts(client: "redis.Redis[bytes]", shard: int, position: str) -> dict[str, int | str]:  # type: ignore[type-arg,unused-ignore]
     names = {
         **dict.fromkeys(("log", *STREAMS), "xlen"),
         **dict.fromkeys(ROWS, "strlen"),
         **dict.fromkeys(RECORDS, "hlen"),
     }
     pipe = client.pipeline(transaction=True)
-    pipe.get(key("position", shard))
+    pipe.get(key(position, shard))
     for name, count in names.items():
         getattr(pipe, count)(key(name, shard))
-    position, *numbers = pipe.execute()
-    return {"position": (position or b"0-0").decode(), **dict(zip(names, numbers, strict=True))}
+    settled, *numbers = pipe.execute()
+    return {"position": (settled or b"0-0").decode(), **dict(zip(names, numbers, strict=True))}
 
 
 def server_of(url: str) -> str:

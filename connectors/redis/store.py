@@ -21,6 +21,7 @@ from connectors.redis.errors import MovedOn, StoreError, StoreMismatch, StoreRef
 from connectors.redis.formats import FormatError, decode_fact, encode_fact, key_bytes, key_value, pack
 from connectors.redis.keys import SITE, STORE_FORMAT, VERDICT, key, ledger_key
 from connectors.redis.nodes import Nodes, connected
+from connectors.redis.upgrade import BETWEEN, FORMAT_BEFORE, upgrade
 from domain.facts import Fact
 from domain.ids import LOG_START, EntryId, entry_id, entry_text
 from domain.records import Packed
@@ -73,9 +74,14 @@ def connection_options() -> dict[str, Any]:
 
 def check_site(site: dict[bytes, bytes]) -> int:
     """The store's number of shards. Raises StoreMismatch for a format that this release does not know."""
-    if site.get(b"format", b"").decode() != STORE_FORMAT:
+    found = site.get(b"format", b"none").decode()
+    if found in {FORMAT_BEFORE, BETWEEN}:
         raise StoreMismatch(
-            f"the store has format {site.get(b'format', b'none').decode()}, this release reads {STORE_FORMAT}; use the release that wrote it"
+            f"the store is of an earlier release (format {found}): `meterline up` or `meterline settle` brings it to format {STORE_FORMAT}; back it up before"
+        )
+    if found != STORE_FORMAT:
+        raise StoreMismatch(
+            f"the store has format {found}, this release reads {STORE_FORMAT}; use the release that wrote it"
         )
     return int(site[b"shards"])
 
@@ -123,11 +129,12 @@ class Store:
     def open(cls, url: str, shards: int | None = None) -> "Store":
         """Connect, and make the store with `shards` shards if it is new. Raises StoreError.
 
-        `shards` None takes what is there; a store that has another number than the one asked for is a StoreMismatch.
+        `shards` None takes what is there; a store that has another number than the one asked for is a StoreMismatch. One of the release before
+        is upgraded (`connectors.redis.upgrade`).
         """
         nodes = opened(url)
         try:
-            return cls(nodes, _shards_of(nodes.of(SITE), shards))
+            return cls(nodes, _shards_of(nodes, shards))
         except StoreError:
             close(nodes)
             raise
@@ -202,7 +209,7 @@ class Store:
     def position(self, shard: int) -> EntryId:
         """Position up to which a shard is folded and committed."""
         with translated():
-            return entry_id((cast("bytes | None", self._at(shard).get(key("position", shard))) or b"0-0").decode())
+            return entry_id((cast("bytes | None", self._at(shard).get(key("settled", shard))) or b"0-0").decode())
 
     def header(self, shard: int) -> ShardHeader:
         """What a shard's state holds once. Raises msgspec.MsgspecError if it is damaged."""
@@ -236,7 +243,7 @@ class Store:
         """A shard's committed state, read in one transaction. Raises StoreMismatch if there is none and the log no longer begins at its beginning."""
         with translated():
             pipe = self._at(shard).pipeline(transaction=True)
-            for name in ("position", "header", *PAGES):
+            for name in ("settled", "header", *PAGES):
                 pipe.get(key(name, shard))
             for name in RECORDS:
                 pipe.hgetall(key(name, shard))
@@ -260,7 +267,7 @@ class Store:
         """Let the tallies of a shard whose state is of a release without them say how many entries are settled."""
         with translated():
             log, tallies, client = key("log", shard), key("tallies", shard), self._at(shard)
-            position = (client.get(key("position", shard)) or b"0-0").decode()
+            position = (client.get(key("settled", shard)) or b"0-0").decode()
             if position == "0-0" or client.hexists(tallies, "entries"):
                 return
             waiting, after = 0, position
@@ -394,13 +401,17 @@ def opened(url: str) -> Nodes[Any]:
         return connected(url, lambda each: redis.Redis.from_url(each, **connection_options()))
 
 
-def _shards_of(client: Any, shards: int | None) -> int:
-    """The number of shards of a store, which is made if it is new and a number is asked for."""
+def _shards_of(nodes: Nodes[Any], shards: int | None) -> int:
+    """The number of shards of a store, which is made if it is new and a number is asked for, and upgraded if it is of the release before."""
+    client = nodes.of(SITE)
     with translated():
         if shards is not None:
             client.hsetnx(SITE, "shards", str(shards))
             client.hsetnx(SITE, "format", STORE_FORMAT)
         site = cast("dict[bytes, bytes]", client.hgetall(SITE))
+        if site.get(b"format", b"").decode() in {FORMAT_BEFORE, BETWEEN}:
+            upgrade(nodes, int(site[b"shards"]))
+            site[b"format"] = STORE_FORMAT.encode()
     if not site:
         raise StoreMismatch(
             "the store is empty; start `meterline up`, `meterline site --shards` or `meterline import` first, they make it"

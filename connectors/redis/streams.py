@@ -109,7 +109,7 @@ class Streams:
         """
         with translated():
             pipe = self._at(shard).pipeline(transaction=False)
-            pipe.get(key("position", shard))
+            pipe.get(key("settled", shard))
             pipe.hgetall(key("readers", shard))
             position, readers = pipe.execute()
             needed = [archived, (max(archived[0] - kept_ms, 0), 0)]

@@ -103,6 +103,7 @@ def _charge(state: ShardState, record: MeterRecord, fact: ReadingCorrected, effe
     if meter.day_picos >= PICOS_PER_MICRO:
         meter.day_picos -= PICOS_PER_MICRO
         meter.day_cost += 1
+    meter.closed_usage += fact.usage_delta
     count_usage(state, record, fact.usage_delta)
     judge_account(state, account, fact.at, effects)
 

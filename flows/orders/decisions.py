@@ -15,7 +15,7 @@ from flows.ledger import append_postings
 from flows.orders.answers import Answer, said
 from flows.quarantine import case_key, clear_case, has_open_case, release
 from flows.readings.intervals import settle_interval
-from flows.readings.metering import LATEST_MS
+from flows.readings.metering import LATEST_MS, note_movement
 from flows.readings.output import POSTINGS_OF_A_DAY, Output, output_of, taken
 from flows.readings.pricing import is_full, prices_of, segments_between
 from flows.state import ShardState
@@ -129,8 +129,7 @@ def _believe(
     before = int(state.accounts.rows[account].balance)
     if usage:
         _settle(state, record, at, usage, effects)
-    if meter.time < 0 or meter.register != register:
-        meter.moved_at = at
+    note_movement(meter, register)
     meter.time, meter.register, meter.suspect, meter.held = at, register, -1, 0
     state.meters.dirty[record.row] = 1
     state.oldest_ms = min(state.oldest_ms or at, at)
@@ -168,8 +167,7 @@ def write(state: ShardState, output: Output, effects: Effects) -> None:
 
 
 def count_usage(state: ShardState, record: MeterRecord, usage: int) -> None:
-    """Keep the totals of what was priced, and note that the meter's counter has changed."""
-    state.meters.rows[record.row].total += usage
+    """Keep the total of what was priced, and note that the meter's counter has changed."""
     terms = state.meter_terms.rows[record.row]
     state.counters.dirty[int(terms.counter) : int(terms.counter) + 2 * int(terms.brackets)] = 1
     totals = list(state.header.usage)

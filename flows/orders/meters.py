@@ -93,7 +93,7 @@ def enter_meter(state: ShardState, record: MeterRecord) -> None:
     meter, terms = state.meters.rows[row], state.meter_terms.rows[row]
     meter.time, meter.register, meter.suspect, meter.window_start, meter.day = -1, 0, -1, -1, -1
     if opening is not None:
-        meter.time, meter.register, meter.moved_at = at, opening, at
+        meter.time, meter.register, meter.still_since = at, opening, -1
     terms.number, terms.account = record.meter, account.row
     terms.modulus, terms.rated_per_hour, terms.ratio = record.modulus, record.rated_per_hour, record.ratio
     terms.commodity, terms.switchable = record.commodity, record.switchable

@@ -50,7 +50,8 @@ class Energy:
     def _totals_wrong(self) -> Iterator[str]:
         meters, terms = self._stored.rows["meters"], self._stored.rows["meter_terms"]
         for commodity in Commodity:
-            used = int(meters["total"][terms["commodity"] == commodity].sum())
+            of_it = terms["commodity"] == commodity
+            used = int(meters["closed_usage"][of_it].sum() + meters["day_usage"][of_it].sum())
             priced = self._stored.header.usage[commodity]
             if used != priced:
                 yield f"header:{{{self._stored.shard:02d}}}: {commodity.name.lower()} priced is {priced}, its meters' totals add up to {used}"
@@ -60,7 +61,7 @@ class Energy:
         for number, counted, total in zip(
             self._numbers.tolist(),
             (self._closed + self._sums(place, "window_usage")).tolist(),
-            self._sums(place, "total").tolist(),
+            (self._sums(place, "closed_usage") + self._sums(place, "day_usage")).tolist(),
             strict=True,
         ):
             if counted != total:

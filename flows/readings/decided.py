@@ -11,6 +11,7 @@ from domain.state import ACCOUNT, ACCOUNT_TERMS, COUNTER, METER, METER_TERMS, Ro
 from domain.units import MINUTE_MS, PICOS_PER_MICRO
 from flows.readings.compiled import Row, compiled
 from flows.readings.intervals import settle_interval
+from flows.readings.metering import note_movement
 from flows.readings.output import Output, output_of
 from flows.readings.pricing import Prices, bracket_of, is_full, price_piece, segments_between, tiered_cost
 from flows.readings.settling import charge, spread
@@ -166,3 +167,4 @@ def compile_decided() -> None:
     can_take_back(term, counters, segments, 0, 1, 0, prices)
     correct_interval(meter, term, account, counters, segments, 0, 1, 0, prices, output)
     is_full(term, counters)
+    note_movement(meter, 0)

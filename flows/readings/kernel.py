@@ -12,11 +12,19 @@ import numpy as np
 from domain.state import Rows
 from domain.words import Metering, Status, Supply
 from flows.readings.bands import FIVE, are_readable, begin, count_shares, divide
-from flows.readings.changes import ACCOUNT_REST, METER_REST, mark, remember
+from flows.readings.changes import ACCOUNT_REST, CHANGED, HOT, METER_REST, mark, remember
 from flows.readings.compiled import Ints, Row, allocating, compiled
 from flows.readings.intervals import settle_by_bands, settle_interval
 from flows.readings.levels import judge, repeat_is_due
-from flows.readings.metering import VACANT_MODULUS, advance_of, classify, is_quarantined, most_countable, row_of
+from flows.readings.metering import (
+    VACANT_MODULUS,
+    advance_of,
+    classify,
+    is_quarantined,
+    most_countable,
+    note_movement,
+    row_of,
+)
 from flows.readings.output import (
     EVENT,
     LEVEL,
@@ -32,7 +40,7 @@ from flows.readings.output import (
     quarantine,
     write_event,
 )
-from flows.readings.pricing import Prices, is_full, segments_between
+from flows.readings.pricing import Prices, is_full, periods_of, segments_between
 
 FIRST = int(Metering.FIRST)
 NORMAL = int(Metering.NORMAL)
@@ -100,6 +108,8 @@ def take_earlier_time(meter: Row, time: int, register: int) -> bool:
     """
     if register <= meter.register:
         return False
+    if meter.still_since < 0:
+        meter.still_since = meter.time
     meter.time = time
     return True
 
@@ -107,8 +117,7 @@ def take_earlier_time(meter: Row, time: int, register: int) -> bool:
 @compiled
 def believe(meter: Row, time: int, register: int) -> None:
     """Make a reading the one that the next is judged against."""
-    if meter.time < 0 or meter.register != register:
-        meter.moved_at = time
+    note_movement(meter, register)
     meter.time, meter.register, meter.heard_last = time, register, 1
 
 
@@ -213,6 +222,15 @@ def follow(i: int, term: Row, divided: int, block: Columns, tables: Tables) -> N
 
 
 @compiled
+def mark_counter(term: Row, periods: tuple[int, int], counters: Rows, dirty: Ints) -> None:
+    """Mark the rows of a meter's tier counter, whose periods were these before: where none has begun and no cost is kept only what is used changes."""
+    is_hot = term.brackets == 1 and periods == periods_of(term, counters)
+    for row in range(term.counter, term.counter + 2 * term.brackets):
+        if dirty[row] != CHANGED:
+            dirty[row] = HOT if is_hot else CHANGED
+
+
+@compiled
 def settle_reading(
     i: int, row: int, metering: int, block: Columns, tables: Tables, prices: Prices, output: Output, sequence: int
 ) -> bool:
@@ -229,14 +247,13 @@ def settle_reading(
         terms = tables.account_terms[term.account]
         remember(tables.account_words, term.account, ACCOUNT_REST, tables.account_before)
         counters, shares = tables.counters, tables.shares
+        periods = periods_of(term, counters)
         if by_bands:
             settle_by_bands(meter, term, account, terms, counters, segments, time, shares, prices, output, sequence)
         else:
             settle_interval(meter, term, account, terms, counters, segments, time, usage, prices, output, sequence)
-        for counter in range(term.counter, term.counter + 2 * term.brackets):
-            tables.dirty_counters[counter] = 1
+        mark_counter(term, periods, counters, tables.dirty_counters)
         output.totals[term.commodity] += usage
-        meter.total += usage
         before = account.level
         if judge(account, terms, time):
             add_event(output, LEVEL, term.account, before, account.level, time, account.balance)

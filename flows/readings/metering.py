@@ -70,6 +70,15 @@ def advance_of(meter: Row, term: Row, register: int) -> int:
 
 
 @compiled
+def note_movement(meter: Row, register: int) -> None:
+    """Note, before a register becomes the believed one, whether it has moved; else since when it stands still."""
+    if meter.time < 0 or meter.register != register:
+        meter.still_since = -1
+    elif meter.still_since < 0:
+        meter.still_since = meter.time
+
+
+@compiled
 def is_quarantined(metering: int) -> bool:
     """Whether a class is one of `domain.words.QUARANTINED`, whose numbers follow each other."""
     return DECREASE <= metering <= UNREADABLE

@@ -150,6 +150,12 @@ def price_piece(term: Row, counters: Rows, period: int, rate: int, usage: int, p
 
 
 @compiled
+def periods_of(term: Row, counters: Rows) -> tuple[int, int]:
+    """The two periods that a meter's tier counter keeps, in the order of their rows."""
+    return counters[term.counter].period, counters[term.counter + term.brackets].period
+
+
+@compiled
 def is_full(term: Row, counters: Rows) -> bool:
     """Whether what a counter keeps comes near the end of 64 bits; then nothing is counted on."""
     for row in range(term.counter, term.counter + 2 * term.brackets):

@@ -27,6 +27,12 @@ def vacant_since(meter: Row, begin: int) -> int:
 
 
 @compiled
+def total_usage(meter: Row) -> int:
+    """Wh or litres of all believed usage."""
+    return meter.closed_usage + meter.day_usage
+
+
+@compiled
 def day_usage(watch: Row, meter: Row) -> int:
     """Wh or litres of the open local day, so far."""
     return meter.day_usage + vacant_since(meter, watch.day_vacant)
@@ -54,7 +60,7 @@ def begin_day(watch: Row, meter: Row, today: int) -> bool:
 @compiled
 def is_stuck(watch: Row, meter: Row) -> bool:
     """Whether a register stands still although power flows."""
-    return meter.time - meter.moved_at >= watch.stuck_ms and meter.power >= watch.stuck_w
+    return meter.still_since >= 0 and meter.time - meter.still_since >= watch.stuck_ms and meter.power >= watch.stuck_w
 
 
 @compiled
@@ -71,11 +77,11 @@ def night_bit(watch: Row, meter: Row, minute: int) -> int:
         return 0
     if is_within(minute, watch.night_from, watch.night_until):
         if watch.night_total < 0:
-            watch.night_total, watch.night_vacant = meter.total, meter.vacant_usage
+            watch.night_total, watch.night_vacant = total_usage(meter), meter.vacant_usage
         return watch.raised & NIGHT_FLOW
     if watch.night_total < 0:
         return watch.raised & NIGHT_FLOW
-    used = meter.total - watch.night_total + vacant_since(meter, watch.night_vacant)
+    used = total_usage(meter) - watch.night_total + vacant_since(meter, watch.night_vacant)
     watch.night_total = -1
     return NIGHT_FLOW if used > watch.night_usage else 0
 

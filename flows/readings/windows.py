@@ -88,6 +88,7 @@ def close_day(meter: Row, term: Row, at: int, output: Output, sequence: int) -> 
     add_to_month(meter)
     meter.day = -1
     meter.day_cost, meter.day_free = 0, 0
+    meter.closed_usage += meter.day_usage
     meter.day_usage = 0
 
 

@@ -231,7 +231,7 @@ LIMITS = [
     ("XADD", "log:{00}", "*", "k", "ticked"),
     ("XDEL", "log:{00}", "1-0"),
     ("DEL", "log:{00}"),
-    ("SET", "position:{00}", "9-9"),
+    ("SET", "settled:{00}", "9-9"),
     ("HSET", "readers:{00}", "log x", "9-9"),
     ("XTRIM", "outcomes:{00}", "MAXLEN", "0"),
     ("RPUSH", "ledger:{00}:0", "x"),
@@ -289,7 +289,7 @@ def test_a_reader_beside_a_busy_archiver_misses_nothing(server, store, archive):
 def test_a_trimmed_log_is_not_folded_from_its_middle(server, store, archive):
     """A shard whose state was deleted is refused: its log begins in the archive, and half of it would give wrong balances."""
     archive_once(lambda: Streams.open(server.url), archive)
-    store._at(0).delete(key("position", 0))
+    store._at(0).delete(key("settled", 0))
 
     with pytest.raises(StoreMismatch, match="state of shard 00 is gone and its log is trimmed"):
         settle_once(store)

@@ -200,8 +200,8 @@ def usage(client):
 
 def position_moved(client):
     """Let the state claim to stand at an entry that the log does not have."""
-    position = client.get(key("position", 0)).decode()
-    client.set(key("position", 0), position.split("-")[0] + "-77")
+    position = client.get(key("settled", 0)).decode()
+    client.set(key("settled", 0), position.split("-")[0] + "-77")
 
 
 def truncated(client):
@@ -218,7 +218,7 @@ CHANGES = [
     ("an order posted twice", doubled, {Check.ORDERS: "is posted 2 times", Check.EFFECTS: "field b", Check.CHAIN: "chain breaks"}),
     ("a digit of a balance", row("accounts", 1, "balance"), {Check.STATE: "(account A", Check.LEDGER: "its ledger", Check.AUDIT: "must hold"}),
     ("a meter's register", row("meters", 0, "register"), {Check.STATE: "register is"}),
-    ("a meter's total", row("meters", 0, "total"), {Check.ENERGY: "add up to", Check.STATE: "total is"}),
+    ("a meter's usage", row("meters", 0, "closed_usage"), {Check.ENERGY: "add up to", Check.STATE: "closed_usage is"}),
     ("a letter of a record", record, {Check.STATE: "CNZ"}),
     ("an order forgotten", order_forgotten, {Check.STATE: "which its log gives"}),
     ("an answer changed", answer_changed, {Check.STATE: "'refusal': 'x'", Check.AUDIT: "is answered 'x'"}),

@@ -19,7 +19,7 @@ from domain.state import Changes, ShardHeader
 def everything(url):
     """What a commit writes, as it is kept."""
     with contextlib.closing(redis.Redis.from_url(url, **connection_options())) as client:
-        return client.get("position:{00}"), client.get("header:{00}"), client.xrange("outcomes:{00}")
+        return client.get("settled:{00}"), client.get("header:{00}"), client.xrange("outcomes:{00}")
 
 
 def commit(number):

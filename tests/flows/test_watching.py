@@ -209,7 +209,7 @@ def test_a_leak_is_seen_where_nobody_lives():
     _, said = looked_at(home, 100_000, *night(1, 1), *night(2, 3), *night(3, 900, midway=400), *night(4, 0))
 
     assert said == [(2, "04:00", "night_flow raised"), (4, "04:00", "night_flow cleared")]
-    assert (home.balance, int(home.state.meters.rows[0].total)) == ("0.00", 0)
+    assert (home.balance, int(home.state.meters.rows[0].closed_usage)) == ("0.00", 0)
 
 
 @pytest.mark.parametrize(("leak", "used"), [(10, 20), (11, 23), (300, 700)])

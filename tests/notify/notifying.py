@@ -12,7 +12,7 @@ import redis
 
 from connectors.notifications.contacts_file import load_contacts
 from connectors.redis.formats import alarm_message, pack
-from connectors.redis.keys import key
+from connectors.redis.keys import STORE_FORMAT, key
 from connectors.redis.store import connection_options
 from domain.effects import Alarm
 from domain.facts import AlarmTerms, Place
@@ -107,7 +107,7 @@ class Street:
 
     def __init__(self, url):
         self.client = redis.Redis.from_url(url, **connection_options())
-        self.client.hset("meterline", mapping={"shards": SHARDS, "format": "2"})
+        self.client.hset("meterline", mapping={"shards": SHARDS, "format": STORE_FORMAT})
         for shard in range(SHARDS):
             self.client.hset(key("site_records", shard), SITE.site, pack(SITE))
         self.count = 0

@@ -19,6 +19,7 @@ from connectors.redis.errors import StoreMismatch
 from connectors.redis.keys import STORE_FORMAT
 from connectors.redis.server import EmbeddedServer
 from connectors.redis.store import Store
+from connectors.redis.upgrade import FORMAT_BEFORE
 from flows.audit import Audit, compare
 from flows.settle import settle_once
 from meterline import app_of
@@ -36,7 +37,7 @@ def _no_server_of_ones_own(monkeypatch):
 
 def run(*arguments):
     """A command, in this process."""
-    return CliRunner().invoke(app_of(["backup", "restore"]), [str(word) for word in arguments])
+    return CliRunner().invoke(app_of(["backup", "restore", "verify"]), [str(word) for word in arguments])
 
 
 def held_in(url):
@@ -208,7 +209,10 @@ def test_a_newer_format_is_refused_and_says_which_release_reads_it(backed_up, tm
     done.append(run("restore", newer_file, "--data", tmp_path / "new"))
 
     assert [each.exit_code for each in done] == [2, 2]
-    assert f"store format 9, and this release reads {STORE_FORMAT}: restore it with release 9.0" in done[0].output
+    assert (
+        f"store format 9, and this release reads {FORMAT_BEFORE} and {STORE_FORMAT}: restore it with release 9.0"
+        in done[0].output
+    )
     assert "backup format 2, and this release reads up to 1" in done[1].output
     assert not (tmp_path / "new").exists()
 
@@ -316,6 +320,16 @@ def test_data_of_the_first_release_opens_and_folds_to_the_balances_it_had(tmp_pa
 
     assert as_kept == expected
     assert as_folded == expected
+
+
+def test_what_was_restored_can_be_verified_at_once(tmp_path):
+    """A directory that nobody has served since it was made, and that an earlier release wrote, is opened for as long as it takes."""
+    assert run("restore", SAMPLE.with_name("format-2.backup"), "--data", tmp_path / "old").exit_code == 0
+
+    done = run("verify", "--data", tmp_path / "old")
+
+    assert done.exit_code == 0, done.output
+    assert "nothing lost, nothing doubled" in done.output
 
 
 @pytest.mark.parametrize("server", ["bundled"], indirect=True)

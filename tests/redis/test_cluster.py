@@ -69,7 +69,7 @@ def test_a_cluster_comes_to_what_one_server_does(cluster, store, tmp_path):
 
     clients = [cluster.client(node) for node in range(NODES)]
     assert kept(clients) == on_one_server(store, tmp_path)
-    assert sum(bool(client.keys("position:*")) for client in clients) == NODES
+    assert sum(bool(client.keys("settled:*")) for client in clients) == NODES
 
 
 def test_the_live_store_reads_every_node(cluster, store):

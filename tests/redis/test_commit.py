@@ -135,7 +135,7 @@ def test_an_entry_whose_effects_are_there_is_refused_as_a_whole(store, client):
     """Should a position be lost while the streams are kept, the streams refuse the entries again and state is not touched."""
     commit = first_commit(store)
     store.commit(commit)
-    client.set(key("position", 0), "0-0")
+    client.set(key("settled", 0), "0-0")
     client.set(key("header", 0), b"as it was")
     before = everything(client)
 
@@ -246,7 +246,7 @@ def test_every_key_of_a_shard_has_its_tag(store, client):
     names = {name.decode() for name in client.scan_iter()} - {"meterline"}
     assert all("{00}" in name or "{01}" in name for name in names)
     kinds = {name.split(":")[0] for name in names}
-    known = {"log", "changed", ALARM_MESSAGES, "position", "header", "ledger", "tallies"}
+    known = {"log", "changed", ALARM_MESSAGES, "settled", "header", "ledger", "tallies"}
     assert kinds <= {*known, *PAGES, *RECORDS, *STREAMS}
     assert {"postings", "quarantined", "refused", "outcomes", "ledger"} <= kinds
 

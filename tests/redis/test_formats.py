@@ -481,7 +481,7 @@ PACKED = [
     ),
     (
         "METER",
-        "01000000000000000200000000000000030000000000000004000000000000000500000000000000060000000000000007000000000000000800000000000000090000000a0000000b0000000c0000000d000e0f1011120013000000000000001400000000000000150000000000000016000000000000001700000018000000190000001a0000001b1c1d1e1f000000",
+        "0100000000000000020000000000000003000000000000000400000000000000050000000000000006000000000000000700000008000000090000000a0000000b000c0d0e0f10001100000000000000120000000000000013000000000000001400000000000000150000000000000016000000000000001700000018000000190000001a0000001b1c1d1e1f000000",
     ),
     (
         "METER_TERMS",
@@ -495,7 +495,7 @@ PACKED = [
         "BAND_REGISTERS",
         "0100000000000000020000000000000003000000000000000400000000000000050000000000000006000000000000000700000008090a00",
     ),
-    ("COUNTER", "010000000200000003000000000000000400000000000000"),
+    ("COUNTER", "010000000000000002000000030000000400000000000000"),
 ]
 
 
@@ -736,9 +736,9 @@ ROWS = {
         METER,
         144,
         (
-            "time:0 register:8 window_usage:16 window_cost:24 day_usage:32 day_cost:40 total:48 moved_at:56 window_start:64"
-            " window_picos:68 day_picos:72 power:76 status:80 window_band:82 window_estimated:83 has_power:84 heard_last:85"
-            " pad2:86 suspect:88 month_usage:96 day_free:104 daily_usage:112 day:120 month:124 day_free_picos:128 epoch:132"
+            "time:0 register:8 window_usage:16 window_cost:24 day_usage:32 day_cost:40 window_start:48 window_picos:52"
+            " day_picos:56 power:60 status:64 window_band:66 window_estimated:67 has_power:68 heard_last:69 pad2:70 suspect:72"
+            " month_usage:80 closed_usage:88 still_since:96 day_free:104 daily_usage:112 day:120 month:124 day_free_picos:128 epoch:132"
             " wanted:136 reason:137 seen:138 held:139 vacant_usage:140"
         ),
     ),
@@ -763,7 +763,7 @@ ROWS = {
             " meter:64 night_from:68 night_until:70 raised:72 pad1:74 pad2:76 day:80 day_vacant:84 month_vacant:88 night_vacant:92"
         ),
     ),
-    "COUNTER": (COUNTER, 24, "period:0 picos:4 used:8 micros:16"),
+    "COUNTER": (COUNTER, 24, "used:0 period:8 picos:12 micros:16"),
 }
 
 

@@ -105,7 +105,7 @@ def test_it_listens_on_no_port(server):
 
 
 READERS_LIMITS = [
-    ("SET", "position:{00}", "9-9"),
+    ("SET", "settled:{00}", "9-9"),
     ("XADD", "log:{00}", "*", "k", "ticked"),
     ("DEL", "log:{00}"),
     ("EVAL", "return redis.call('DEL', 'log:{00}')", "0"),

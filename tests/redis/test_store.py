@@ -208,7 +208,7 @@ def test_a_store_of_another_format_is_refused(store, server):
     with contextlib.closing(redis.Redis.from_url(server.url, **options())) as client:
         client.hset(SITE, "format", "9")
 
-    with pytest.raises(StoreMismatch, match="has format 9, this release reads 2; use the release that wrote it"):
+    with pytest.raises(StoreMismatch, match="has format 9, this release reads 3; use the release that wrote it"):
         Store.open(server.url, SHARDS)
 
 
