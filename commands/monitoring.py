@@ -5,6 +5,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urljoin
+from urllib.request import urlopen
 
 import typer
 
@@ -52,6 +54,15 @@ def monitoring(
         _run(children_of(programs, folder, port, alertmanager_port), port, alertmanager_port)
 
 
+def _page_of_alerts(port: int) -> str:
+    """Address of the alerts beside the page that Prometheus shows first, which Debian's has elsewhere; empty: it does not answer yet."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+            return urljoin(str(answer.url).rstrip("/"), "alerts")
+    except OSError:
+        return ""
+
+
 def _program(name: str, names: tuple[str, ...]) -> str:
     found = next((path for each in names if (path := shutil.which(each))), None)
     if found is None:
@@ -96,15 +107,18 @@ def _run(children: list[Child], port: int, alertmanager_port: int) -> None:
     try:
         for child in children:
             child.start()
-        typer.echo(
-            f"Prometheus at http://127.0.0.1:{port}, alerts at http://127.0.0.1:{port}/alerts, "
-            f"Alertmanager at http://127.0.0.1:{alertmanager_port}; Ctrl-C ends both"
-        )
+        alerts = ""
         while True:
-            time.sleep(0.5)
             for child in children:
                 if child.process is not None and child.process.poll() is not None:
                     raise failed(f"{child.name} ended with code {child.process.returncode}:\n{child.last_words()}")
+            if not alerts and (alerts := _page_of_alerts(port)):
+                typer.echo(
+                    f"Prometheus at http://127.0.0.1:{port}, alerts at {alerts}\n"
+                    f"Alertmanager at http://127.0.0.1:{alertmanager_port}, asked with `amtool --alertmanager.url=http://127.0.0.1:{alertmanager_port} alert`\n"
+                    "Ctrl-C ends both"
+                )
+            time.sleep(0.2)
     except KeyboardInterrupt:
         typer.echo("ended")
     finally:

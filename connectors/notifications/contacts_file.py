@@ -65,7 +65,10 @@ def _readable_by_others(path: Path) -> Iterator[Mistake]:
     mode = path.stat().st_mode
     if mode & (stat.S_IROTH | stat.S_IWOTH):
         yield Mistake(
-            0, path.name, f"mode {stat.S_IMODE(mode):o}", f"that others cannot read it: chmod 600 {path.name}"
+            0,
+            "permissions",
+            f"mode {stat.S_IMODE(mode):o} of {path.name}",
+            f"that others cannot read it: chmod 600 {path.name}",
         )
 
 

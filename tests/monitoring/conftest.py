@@ -28,6 +28,7 @@ class Watched:
 
     data: Path
     client: httpx.Client
+    said: Path
 
     def is_ready(self) -> bool:
         """Whether it answers well."""
@@ -120,7 +121,10 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         folder, "demo", "demo", "--data", str(data), "--rooms", "16", "--speed", "600", "--contacts", str(contacts)
     )
     targets = data / "metrics.json"
-    found, running = Watched(data, httpx.Client(base_url=f"http://127.0.0.1:{port}")), [demo]
+    found, running = (
+        Watched(data, httpx.Client(base_url=f"http://127.0.0.1:{port}"), folder / "monitoring.said"),
+        [demo],
+    )
     try:
         until(lambda: targets.is_file() and '"serve"' in targets.read_text(), "the demo serves", demo)
         door = f"127.0.0.1:{archive_port}"

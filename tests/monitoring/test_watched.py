@@ -71,6 +71,15 @@ def test_every_process_is_scraped_and_has_what_the_table_says(watched):
     assert silent <= UNHEARD.keys()
 
 
+def test_the_command_says_where_the_alerts_are_shown(watched):
+    """Whoever opens the address that they were told sees a page: Debian's Prometheus has it elsewhere than the maker's."""
+    found = re.search(r"alerts at (http://\S+)", watched.said.read_text())
+    page = watched.client.get(found[1])
+
+    assert page.status_code == 200
+    assert "MeterlineQuarantineWaits" in page.text
+
+
 def test_rules_are_evaluated_without_an_error_and_a_healthy_demo_rouses_nobody(watched):
     """Expressions that Prometheus cannot evaluate are told by itself; what fires at once on a healthy demo would be ignored soon."""
     groups = watched.client.get("/api/v1/rules").json()["data"]["groups"]

@@ -37,7 +37,7 @@ def test_a_file_is_checked_and_tried_out_before_it_is_used(tmp_path, mail, hook)
     assert mail.taken == [("wang@example.com", "Meterline test", "This is a test: alarms will reach you like this.")]
     assert wrong[0] == 2
     assert [line.partition(": ")[2].partition(";")[0] for line in wrong[2].splitlines()] == [
-        "wrong.toml: found mode 644", "line 11: contact[0].zone: found a value that is not shown", "line 12: contact[0].phone: found a value that is not shown",
+        "permissions: found mode 644 of wrong.toml", "line 11: contact[0].zone: found a value that is not shown", "line 12: contact[0].phone: found a value that is not shown",
     ]  # fmt: skip
 
 
