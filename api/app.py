@@ -1,4 +1,4 @@
-"""The app: routes, doors and measures put together. A request passes measure ▸ headers ▸ gzip ▸ audit ▸ gate ▸ size ▸ lane ▸ route."""
+"""The app: routes, doors and measures put together. A request passes measure ▸ gzip ▸ audit and headers ▸ gate ▸ size ▸ lane ▸ route."""
 
 import asyncio
 import gc
@@ -50,7 +50,7 @@ from api.lane import Lane
 from api.limits import Limits
 from api.metrics import Measured, Measures
 from api.problems import answer_problems
-from api.security import BodyLimit, Compressed, SecureHeaders, check_secret
+from api.security import BodyLimit, Compressed, check_secret
 from api.settings import ApiSettings
 from connectors.archive.files import Archive
 from connectors.archive.joined import Joined
@@ -150,5 +150,4 @@ def _add_doors(app: FastAPI, settings: ApiSettings) -> None:
     app.add_middleware(Gate, settings=settings, open_paths=OPEN_PATHS + (DOCS_PATHS if settings.docs else ()))
     app.add_middleware(Audited, settings=settings)
     app.add_middleware(Compressed)
-    app.add_middleware(SecureHeaders)
     app.add_middleware(Measured, measures=app.state.measures)

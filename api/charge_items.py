@@ -23,8 +23,7 @@ from api.models import AccountPath, MoneyOutcome
 from api.order_route import OrderRoute
 from api.orders import UNDECIDED, order_account
 from api.reach import account_of
-from api.views import day_text
-from connectors.redis.formats import iso
+from connectors.redis.formats import date_text, iso
 from connectors.redis.live import AccountView
 from domain.facts import AllowanceSet, ChargeItemEnded, ChargeItemSet
 from domain.state import ChargeItem
@@ -94,8 +93,8 @@ def allowance_set(desk: Desk, account: str, terms: AllowanceWrite, order: str) -
 def _item_read(item: ChargeItem) -> ItemRead:
     return ItemRead(
         item=item.item, title=item.title, kind=item.kind.value, amount=money_text(item.amount_micros),
-        area=quantity_text(item.area) if item.area else None, period=item.period.value, starts=day_text(item.starts),
-        ends=day_text(item.ends) if item.ends >= 0 else None, partial=item.partial, zone=item.zone, next=day_text(item.day),
+        area=quantity_text(item.area) if item.area else None, period=item.period.value, starts=date_text(item.starts),
+        ends=date_text(item.ends) if item.ends >= 0 else None, partial=item.partial, zone=item.zone, next=date_text(item.day),
         due_at=iso(item.due_at),
     )  # fmt: skip
 
@@ -111,7 +110,7 @@ def _allowance_read(view: AccountView, terms: Any) -> AllowanceRead:
             "kind": kind.name.lower(),
             "amount": text(int(terms["allowance"])),
             "unit": view.record.currency if of_money else UNITS[Commodity(kind - AllowanceKind.ELECTRICITY)],
-            "starts": day_text(int(terms["allowance_from"])) if kind else None,
+            "starts": date_text(int(terms["allowance_from"])) if kind else None,
             "left": text(int(view.row["allowance"])) if is_counted else None,
             "month": f"{month // 12:04d}-{month % 12 + 1:02d}" if is_counted else None,
         }

@@ -20,6 +20,7 @@ from ulid import ULID
 from api.headers import header
 from api.limits import Limits
 from api.problems import problem, too_often
+from api.security import secured
 from api.settings import ApiSettings
 from connectors.redis.access import Access
 from connectors.redis.errors import StoreError
@@ -156,16 +157,18 @@ def client_of(scope: Scope) -> str:
     return str(scope["client"][0]) if scope.get("client") else ""
 
 
-def _is_told_elsewhere(scope: Scope) -> bool:
-    """Whether a request changes nothing, or only brings readings, which the log itself tells of."""
-    return scope["method"] in _SAFE or scope["path"] == READINGS_PATH
+def _is_to_be_written(scope: Scope, status: int) -> bool:
+    """Whether it was denied, or was to change something other than to bring readings, which the log itself tells of."""
+    if scope["method"] in _SAFE or scope["path"] == READINGS_PATH:
+        return status in _DENIED
+    return status != HTTPStatus.TOO_MANY_REQUESTS
 
 
 class Audited:
     """Writes down every attempt to change something and every denial, before it is answered.
 
     An answer that cannot be written down is not given: 503 instead. That somebody came too often (429) is only counted, so that nobody
-    fills the log from outside.
+    fills the log from outside. As every answer passes here, it gets the headers that all have, and its status is noted in the scope's state.
     """
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
@@ -185,9 +188,11 @@ class Audited:
             if is_lost:
                 return
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), (b"x-request-id", request.encode())]
-                is_lost = not await self._is_written(scope, message, request)
+                status = scope["state"]["status"] = message["status"]
+                message["headers"] = [*secured(message.get("headers", ())), (b"x-request-id", request.encode())]
+                is_lost = _is_to_be_written(scope, status) and not await self._is_written(scope, status, request)
                 if is_lost:
+                    scope["state"]["status"] = HTTPStatus.SERVICE_UNAVAILABLE.value
                     detail = "The audit log cannot be written. An order may or may not have been taken; repeat it with the same id."
                     await problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)(scope, receive, send)
                     return
@@ -195,11 +200,8 @@ class Audited:
 
         await self._app(scope, receive, sending)
 
-    async def _is_written(self, scope: Scope, message: Message, request: str) -> bool:
-        """Whether the audit log has it, where it must."""
-        status = message["status"]
-        if status == HTTPStatus.TOO_MANY_REQUESTS or (_is_told_elsewhere(scope) and status not in _DENIED):
-            return True
+    async def _is_written(self, scope: Scope, status: int, request: str) -> bool:
+        """Whether the audit log has it."""
         caller: Caller | None = scope["state"].get("caller")
         event = AuditEvent(
             at=self._settings.wall(), caller=caller.name if caller else "", method=scope["method"], path=scope["path"][:200],

@@ -1,7 +1,7 @@
 """A lane for reads: routes that take their path, query and doors only (`api.direct`) are answered without the general router and its stacks.
 
 The library's router tries one route after another and makes room for what a route might need; that takes longer than most answers
-(docs/performance.md). Here a route is found by the first part of its path, among those that begin so, in their order. What is not a plain
+(docs/performance.md). Here a route is found by the first part of its path and by how many it has, among those that are alike, in their order. What is not a plain
 read goes on to the library, and so does whatever this lane does not know: it may be left away, and only speed goes with it.
 """
 
@@ -23,11 +23,11 @@ class Lane:
         """`routes`: all of the app, in its order. `answers`: its exception handlers."""
         self._app = app
         self._answers = {kind: answer for kind, answer in answers.items() if kind is not Exception}  # A bug goes on up.
-        self._routes: dict[str, list[tuple[Route, Handler | None]]] = {}
+        self._routes: dict[tuple[str, int], list[tuple[Route, Handler | None]]] = {}
         for route in routes:
             if "GET" in (route.methods or ()):
                 plain = route.directly() if isinstance(route, Direct) and route.is_plain else None
-                self._routes.setdefault(_first(route.path), []).append((route, plain))
+                self._routes.setdefault(_kind(route.path), []).append((route, plain))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
@@ -42,7 +42,7 @@ class Lane:
         await response(scope, receive, send)
 
     def _found(self, scope: Scope) -> tuple[Route, Handler, Scope] | None:
-        for route, handle in self._routes.get(_first(scope["path"]), ()):
+        for route, handle in self._routes.get(_kind(scope["path"]), ()):
             match, child = Route.matches(route, scope)
             if match == Match.FULL:
                 return (route, handle, child) if handle else None
@@ -59,5 +59,6 @@ class Lane:
             return response
 
 
-def _first(path: str) -> str:
-    return path[1:].partition("/")[0]
+def _kind(path: str) -> tuple[str, int]:
+    """The first part of a path, and how many it has: no parameter of ours takes more than one."""
+    return path[1:].partition("/")[0], path.count("/")

@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 
 from api.selection import is_online, online_of
-from api.views import day_text
 from connectors.redis.directory import Listed
-from connectors.redis.formats import iso
+from connectors.redis.formats import date_text, iso
 from domain.access import Acknowledgement
 from domain.facts import Place
 from domain.ids import meter_text
@@ -98,7 +97,7 @@ def _room_day(listed: Listed, meters: list[MeterRecord]) -> Json | None:
     if newest < 0:
         return None
     used = {word: _use(listed, meters, commodity, newest) for commodity, word in COMMODITIES.items()}
-    return {"date": day_text(newest)} | used
+    return {"date": date_text(newest)} | used
 
 
 def _use(listed: Listed, meters: list[MeterRecord], commodity: Commodity, day: int) -> Json | None:
@@ -156,7 +155,7 @@ def _day(listed: Listed, meter: MeterRecord) -> Json | None:
     if meters["day"][row] < 0:
         return None
     return {
-        "date": day_text(meters["day"][row]),
+        "date": date_text(meters["day"][row]),
         "usage": quantity_text(meters["day_usage"][row]),
         "unit": UNITS[meter.commodity],
         "cost": money_text(meters["day_cost"][row]),

@@ -1,6 +1,6 @@
 """The secret that the API is started with, how much callers may carry, and what every answer says to browsers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.headers import header
 from api.problems import SECURE_HEADERS, problem
+
+Header = tuple[bytes, bytes]
 
 GZIP_FROM_BYTES = 4_096
 """What fits into few packets is not worth the work."""
@@ -95,25 +97,13 @@ def _too_large(bytes_max: int) -> str:
     return f"A body may have at most {bytes_max} bytes."
 
 
-class SecureHeaders:
-    """Every answer forbids sniffing, caching, framing and referring."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add the headers, instead of any that a route may have given."""
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                others = [each for each in message.get("headers", ()) if each[0].lower() not in _SECURE]
-                message["headers"] = others + list(_SECURE.items())
-            await send(message)
-
-        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+def secured(headers: Iterable[Header]) -> list[Header]:
+    """Headers of an answer with those that forbid sniffing, caching, framing and referring, instead of any that a route may have given."""
+    return [each for each in headers if each[0].lower() not in _SECURE] + _SECURED
 
 
-_SECURE = {name.lower().encode(): value.encode() for name, value in SECURE_HEADERS.items()}
+_SECURED: list[Header] = [(name.lower().encode(), value.encode()) for name, value in SECURE_HEADERS.items()]
+_SECURE = frozenset(name for name, _ in _SECURED)
 
 
 class Compressed:

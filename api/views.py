@@ -1,8 +1,7 @@
 """State rows as callers read them: numbers become decimal text, words and times."""
 
-from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from api.models import (
     CaseRead,
@@ -19,42 +18,62 @@ from api.models import (
     order_text,
 )
 from api.selection import is_online
-from connectors.redis.formats import iso
+from connectors.redis.formats import date_text, iso
 from connectors.redis.live import AccountView, MeterView
 from domain.facts import AlarmTerms
 from domain.ids import meter_text
-from domain.state import ACCOUNT, METER, Comparison, MainMeter, MeterRecord, OpenCommand, PurchaseCount, QuarantineCase
+from domain.state import (
+    ACCOUNT,
+    METER,
+    Comparison,
+    MainMeter,
+    MeterRecord,
+    OpenCommand,
+    PurchaseCount,
+    QuarantineCase,
+    picked,
+)
 from domain.supply_text import Standing, Text, must_clear, why
 from domain.units import MINUTE_MS, money_text, quantity_text
 from domain.words import AccountState, Commodity, Ledger, Level, Reason, Status, Supply
 from tariffs.loader import load_tariff
 
-_EPOCH = date(1970, 1, 1)
-
 
 def account_read(view: AccountView, meters: list[tuple[MeterRecord, Any]]) -> dict[str, Any]:
     """An account with its meters, as plain values in the shape of `models.AccountRead`: many ask for it often."""
-    record, row, terms = view.record, view.row.item(), view.record.alarms
-    fields = dict(zip(_ACCOUNT_FIELDS, row, strict=True))
-    shown = [(record, dict(zip(_METER_FIELDS, row.item(), strict=True))) for record, row in meters]
+    record, shown = view.record, [_Shown(record, *_of_meter(row)) for record, row in meters]
+    balance, level, tripped, state = _of_account(view.row)
     return {
         "account": record.account,
         "name": record.name,
         "place": record.place,
-        "balance": money_text(fields["balance"]),
+        "balance": money_text(balance),
         "currency": record.currency,
-        "level": _LEVELS[fields["level"]],
-        "tripped": bool(fields["tripped"]),
+        "level": _LEVELS[level],
+        "tripped": bool(tripped),
         "opened_at": iso(record.opened_at),
-        "state": _STATES[fields["state"]],
+        "state": _STATES[state],
         "policy": record.policy or None,
-        "alarms": _amounts(terms),
-        "meters": [_account_meter(record, row) for record, row in shown],
+        "alarms": _amounts(record.alarms),
+        "meters": [_account_meter(each) for each in shown],
         "day": _account_day(shown),
     }
 
 
-_ACCOUNT_FIELDS, _METER_FIELDS = ACCOUNT.names or (), METER.names or ()
+class _Shown(NamedTuple):
+    """A meter, and what of its row an account shows."""
+
+    record: MeterRecord
+    day_usage: int
+    day_cost: int
+    day: int
+    wanted: int
+    reason: int
+    seen: int
+
+
+_of_account = picked(ACCOUNT, "balance", "level", "tripped", "state")
+_of_meter = picked(METER, *_Shown._fields[1:])
 _LEVELS, _STATES, _SUPPLIES, _REASONS = (
     {int(word): word.name.lower() for word in words} for words in (Level, AccountState, Supply, Reason)
 )
@@ -68,41 +87,40 @@ def _amounts(terms: AlarmTerms) -> dict[str, Any]:
     return {**alarms, "repeat_minutes": terms.repeat_ms // MINUTE_MS, "repeat_max": terms.repeat_max}
 
 
-def _account_meter(record: MeterRecord, row: dict[str, Any]) -> dict[str, Any]:
+def _account_meter(meter: _Shown) -> dict[str, Any]:
     return {
-        "meter": meter_text(record.meter),
-        "commodity": _commodity(record),
+        "meter": meter_text(meter.record.meter),
+        "commodity": _commodity(meter.record),
         "supply": {
-            "wanted": _SUPPLIES[row["wanted"]],
-            "reason": _REASONS[row["reason"]],
-            "seen": _SUPPLIES[row["seen"]],
+            "wanted": _SUPPLIES[meter.wanted],
+            "reason": _REASONS[meter.reason],
+            "seen": _SUPPLIES[meter.seen],
         },
-        "day": _account_meter_day(record, row),
+        "day": _account_meter_day(meter),
     }
 
 
-def _account_meter_day(record: MeterRecord, row: dict[str, Any]) -> dict[str, str] | None:
-    day = row["day"]
-    if day < 0:
+def _account_meter_day(meter: _Shown) -> dict[str, str] | None:
+    if meter.day < 0:
         return None
-    usage, cost = quantity_text(row["day_usage"]), money_text(row["day_cost"])
-    return {"date": day_text(day), "usage": usage, "unit": _unit(record), "cost": cost}
+    usage, cost = quantity_text(meter.day_usage), money_text(meter.day_cost)
+    return {"date": date_text(meter.day), "usage": usage, "unit": _unit(meter.record), "cost": cost}
 
 
-def _account_day(meters: list[tuple[MeterRecord, dict[str, Any]]]) -> dict[str, str | None] | None:
-    newest = max((row["day"] for _, row in meters), default=-1)
+def _account_day(meters: list[_Shown]) -> dict[str, str | None] | None:
+    newest = max((meter.day for meter in meters), default=-1)
     if newest < 0:
         return None
     return {
-        "date": day_text(newest),
+        "date": date_text(newest),
         "electricity_kwh": _usage_of(meters, Commodity.ELECTRICITY, newest),
         "water_m3": _usage_of(meters, Commodity.WATER, newest),
-        "cost": money_text(sum(row["day_cost"] for _, row in meters if row["day"] == newest)),
+        "cost": money_text(sum(meter.day_cost for meter in meters if meter.day == newest)),
     }
 
 
-def _usage_of(meters: list[tuple[MeterRecord, dict[str, Any]]], commodity: Commodity, day: int) -> str | None:
-    usages = [row["day_usage"] * int(row["day"] == day) for record, row in meters if record.commodity == commodity]
+def _usage_of(meters: list[_Shown], commodity: Commodity, day: int) -> str | None:
+    usages = [meter.day_usage * (meter.day == day) for meter in meters if meter.record.commodity == commodity]
     return quantity_text(sum(usages)) if usages else None
 
 
@@ -170,15 +188,10 @@ def posting_read(row: Any) -> PostingRead:
         credit=Ledger(int(row["credit"])).name.lower(),
         amount=money_text(int(row["amount"])),
         order=order_text(order.to_bytes(16, "big")) if order else None,
-        day=day_text(int(row["day"])) if row["day"] >= 0 else None,
+        day=date_text(int(row["day"])) if row["day"] >= 0 else None,
         meter=meter_text(int(row["meter"])) if row["meter"] else None,
         corrects=int(row["corrects"]) or None,
     )
-
-
-def day_text(day: int) -> str:
-    """`2026-01-31` of a local day number."""
-    return (_EPOCH + timedelta(days=day)).isoformat()
 
 
 def commodity_word(commodity: Commodity) -> Literal["electricity", "water"]:
@@ -217,7 +230,7 @@ def _day(record: MeterRecord, row: Any) -> DayRead | None:
     if row["day"] < 0:
         return None
     return DayRead(
-        date=day_text(int(row["day"])),
+        date=date_text(int(row["day"])),
         usage=quantity_text(int(row["day_usage"])),
         unit=_unit(record),
         cost=money_text(int(row["day_cost"])),

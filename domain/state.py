@@ -4,7 +4,8 @@
 deleted and rebuilt from the log.
 """
 
-from collections.abc import Mapping, MutableMapping
+import struct
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -588,6 +589,22 @@ def part_of(rows: Rows, part: slice) -> Rows:
             {"names": ["part"], "formats": [f"V{part.stop - part.start}"], "offsets": [part.start], "itemsize": size}
         )
     )["part"]
+
+
+def picked(dtype: np.dtype[np.void], *names: str) -> Callable[[Any], tuple[int, ...]]:
+    """How to read these fields of one row as plain numbers, in the order of their places: several times as fast as to ask for each."""
+    fields: Mapping[str, Any] = dtype.fields or {}
+    layout, at = "<", 0
+    for name in names:
+        kind, offset = fields[name][:2]
+        assert offset >= at, f"{name} comes before the field that is named before it"
+        layout += f"{offset - at}x{_LETTERS[kind.str[1:]]}"
+        at = offset + kind.itemsize
+    unpack = struct.Struct(layout).unpack_from
+    return lambda row: unpack(row.tobytes())
+
+
+_LETTERS = {"i8": "q", "u8": "Q", "i4": "i", "u4": "I", "i2": "h", "u2": "H", "i1": "b", "u1": "B"}
 
 
 RECORDS: dict[str, tuple[type, type[msgspec.Struct]]] = {

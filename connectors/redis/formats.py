@@ -5,7 +5,8 @@ other body is the fact as a MessagePack map.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -18,12 +19,12 @@ from domain.facts import RECORDS, Fact, ReadingBlock, Record
 from domain.ids import meter_text
 from domain.standing import key_of
 from domain.state import AccountRecord
-from domain.units import money_text
+from domain.units import DAY_MS, money_text
 from domain.words import SEVERITY, AlarmState
 
 EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
 """The first and last millisecond of the years 1 to 9999: what a date can say."""
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, written with its Z
+_EPOCH = date(1970, 1, 1)
 
 _DECODERS = {(fact.KIND, fact.VERSION): msgspec.msgpack.Decoder(fact) for fact in RECORDS}  # type: ignore[attr-defined]  # every Record states KIND
 _pack = msgspec.msgpack.Encoder()
@@ -88,8 +89,16 @@ def key_value(kind: type, field: bytes) -> Any:
 
 def iso(at_ms: int) -> str:
     """ISO 8601 in UTC with milliseconds: `2026-01-01T08:00:00.000Z`; a time that no calendar has, as its nearest end."""
-    at = _EPOCH + timedelta(milliseconds=min(max(at_ms, EARLIEST_MS), LATEST_MS))
-    return at.isoformat(timespec="milliseconds") + "Z"
+    day, within = divmod(min(max(at_ms, EARLIEST_MS), LATEST_MS), DAY_MS)
+    seconds, ms = divmod(within, 1_000)
+    minutes, second = divmod(seconds, 60)
+    return f"{date_text(day)}T{minutes // 60:02}:{minutes % 60:02}:{second:02}.{ms:03}Z"
+
+
+@lru_cache(maxsize=4_096)
+def date_text(day: int) -> str:
+    """`2026-01-31` of a number of days since 1970-01-01; few are asked for, and often."""
+    return (_EPOCH + timedelta(days=day)).isoformat()
 
 
 def alarm_message(alarm: Alarm, record: AccountRecord | None) -> AlarmMessage:

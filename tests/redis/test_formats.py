@@ -2,18 +2,30 @@ import contextlib
 import dataclasses
 import types
 import typing
+from datetime import datetime, timedelta
 
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.redis.formats import FormatError, alarm_message, decode_fact, encode_fact, key_bytes, key_value, pack
+from connectors.redis.formats import (
+    EARLIEST_MS,
+    LATEST_MS,
+    FormatError,
+    alarm_message,
+    decode_fact,
+    encode_fact,
+    iso,
+    key_bytes,
+    key_value,
+    pack,
+)
 from domain import effects, facts, state
 from domain.effects import POSTING, QUARANTINED, USAGE, Alarm, Command, Outcome
 from domain.facts import AlarmTerms, Place, ReadingBlock
-from domain.state import ACCOUNT, ACCOUNT_TERMS, BAND_REGISTERS, COUNTER, METER, METER_TERMS, WATCH
+from domain.state import ACCOUNT, ACCOUNT_TERMS, BAND_REGISTERS, COUNTER, METER, METER_TERMS, WATCH, picked
 from domain.words import (
     AlarmKind,
     AlarmState,
@@ -851,3 +863,26 @@ def test_an_alarm_of_no_account_has_its_meter():
         message.text.en
         == "000000000005: alarm cleared, readings held for a person to decide, meter 000000000005 (unknown_meter)"
     )
+
+
+@given(st.integers(EARLIEST_MS, LATEST_MS))
+@example(EARLIEST_MS)
+@example(LATEST_MS)
+@example(-1)
+def test_a_time_is_written_as_the_library_writes_it(at):
+    """Every time of every calendar year, to the millisecond."""
+    written = datetime(1970, 1, 1) + timedelta(milliseconds=at)  # noqa: DTZ001 - UTC, written with its Z
+
+    assert iso(at) == written.isoformat(timespec="milliseconds") + "Z"
+    assert (iso(EARLIEST_MS - 1), iso(LATEST_MS + 1)) == (iso(EARLIEST_MS), iso(LATEST_MS))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_fields_of_a_row_that_are_picked_are_those_that_are_asked_for(name):
+    """Reading some fields at once, for speed, gives what each is, negative ones too; named out of their order they are refused."""
+    dtype = ROWS[name][0]
+    row, names = np.frombuffer(bytes(range(256))[-dtype.itemsize :], dtype)[0], dtype.names[1::2]
+
+    assert picked(dtype, *names)(row) == tuple(row[each].item() for each in names)
+    with pytest.raises(AssertionError, match="comes before the field that is named before it"):
+        picked(dtype, names[1], names[0])
