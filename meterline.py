@@ -26,7 +26,7 @@ COMMANDS = {
     "simulate": "commands.simulate",
     "import": "commands.import_",
     "accounts": "commands.accounts",
-    "tariff": "commands.tariff",
+    "tariff": "commands.tariff.group",
     "backup": "commands.backup",
     "restore": "commands.restore",
     "verify": "commands.verify",

@@ -9,49 +9,40 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.routing import Route
 
-from api import (
-    access,
-    account_life,
-    accounts,
-    alarms,
-    approvals,
-    batches,
-    cases,
-    charge_items,
-    commands,
-    decisions,
-    events,
-    everyone,
-    finance,
-    health,
-    meter_life,
-    meter_orders,
-    meter_terms,
-    meters,
-    metrics,
-    money,
-    policies,
-    readings,
-    reports,
-    room_events,
-    rooms,
-    sites,
-    tariffs,
-    usage,
-)
-from api.apart import Apart
-from api.batch_models import BODY_BYTES_MAX
-from api.batch_worker import BatchWorker
-from api.description import described, name_of
-from api.events import AlarmEvents, Streams
-from api.figures import answer_figures
-from api.gate import DOCS_PATHS, OPEN_PATHS, READINGS_PATH, Audited, Gate
-from api.lane import Lane
-from api.limits import Limits
-from api.metrics import Measured, Measures
-from api.problems import answer_problems
-from api.security import BodyLimit, Compressed, check_secret
+from api.access import routes as access
+from api.accounts import charge_items, money
+from api.accounts import life as account_life
+from api.accounts import routes as accounts
+from api.alarms import events
+from api.alarms import routes as alarms
+from api.alarms.events import AlarmEvents, Streams
+from api.batches import routes as batches
+from api.batches.models import BODY_BYTES_MAX
+from api.batches.worker import BatchWorker
+from api.doors.apart import Apart
+from api.doors.gate import DOCS_PATHS, OPEN_PATHS, READINGS_PATH, Audited, Gate
+from api.doors.lane import Lane
+from api.doors.limits import Limits
+from api.doors.problems import answer_problems
+from api.doors.security import BodyLimit, Compressed, check_secret
+from api.figures import finance, reports, usage
+from api.figures.asking import answer_figures
+from api.health import metrics
+from api.health import routes as health
+from api.health.metrics import Measured, Measures
+from api.meters import cases, commands, decisions, readings
+from api.meters import life as meter_life
+from api.meters import orders as meter_orders
+from api.meters import routes as meters
+from api.meters import terms as meter_terms
+from api.openapi.description import described, name_of
+from api.orders import approvals, everyone
+from api.rooms import events as room_events
+from api.rooms import routes as rooms
+from api.rooms import sites
 from api.settings import ApiSettings
+from api.tariffs import policies
+from api.tariffs import routes as tariffs
 from connectors.archive.files import Archive
 from connectors.archive.joined import Joined
 from connectors.redis.access import Access
@@ -67,7 +58,7 @@ GARBAGE = 20_000, 20, 20
 
 
 class Described(FastAPI):
-    """An app whose OpenAPI file is `api.description`'s."""
+    """An app whose OpenAPI file is `api.openapi.description`'s."""
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI file, made once."""

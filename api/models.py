@@ -107,7 +107,7 @@ def shown(*examples: dict[str, Any]) -> ConfigDict:
 
 
 class OrderWrite(Write):
-    """Base of every order. Its id is in the body, or in the header that `api.order_route` puts there."""
+    """Base of every order. Its id is in the body, or in the header that `api.orders.route` puts there."""
 
     id: OrderId
 

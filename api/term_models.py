@@ -1,6 +1,6 @@
 """What callers write and read about terms: policies, sites, how meters are priced, controlled and watched, and what hangs behind a main meter.
 
-Terms without an id stand for themselves: a single door adds one (`…Order`), a batch (`api/batch_models.py`) gives each of its items one.
+Terms without an id stand for themselves: a single door adds one (`…Order`), a batch (`api/batches/models.py`) gives each of its items one.
 """
 
 import datetime as dt

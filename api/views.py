@@ -17,7 +17,7 @@ from api.models import (
     WindowRead,
     order_text,
 )
-from api.selection import is_online
+from api.rooms.selection import is_online
 from connectors.redis.formats import date_text, iso
 from connectors.redis.live import AccountView, MeterView
 from domain.facts import AlarmTerms

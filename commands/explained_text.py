@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.explaining import Explanation, day_text
-from commands.tariff_price import Language
+from commands.tariff.price import Language
 from connectors.redis.formats import iso
 from domain.ids import meter_text
 from domain.units import NANOS_PER_UNIT, PICOS_PER_MICRO, money_text, quantity_text

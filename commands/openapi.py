@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from api.app import create_app
-from api.changes import changes
+from api.openapi.changes import changes
 from api.settings import ApiSettings
 from commands.endings import refused
 from commands.openapi_changes import changes_file, changes_text

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from api.changes import Change, changes
+from api.openapi.changes import Change, changes
 
 _HEAD = """\
 # Changes of the API

@@ -27,9 +27,9 @@ from commands.replaying import AccountThen, ShardThen, account_then, replayed, s
 from commands.settle import prepare_kernel
 from commands.shared import DATA_DEFAULT, DataOption, store_url
 from commands.stores import store_to_read
-from commands.tariff_files import tariff_of, tariff_text
-from commands.tariff_price import Language
-from commands.tariff_times import instant
+from commands.tariff.files import tariff_of, tariff_text
+from commands.tariff.price import Language
+from commands.tariff.times import instant
 from commands.verify import ArchiveOption, archive_of, progress_of
 from commands.verifying import Archived, WholeLog, log_to, readings_in
 from connectors.archive.errors import ArchiveError

@@ -9,8 +9,8 @@ import typer
 import uvicorn
 
 from api.app import create_app
-from api.limits import parsed
-from api.security import WeakSecretError, check_secret
+from api.doors.limits import parsed
+from api.doors.security import WeakSecretError, check_secret
 from api.settings import REQUESTS_DEFAULT, ApiSettings
 from commands.endings import failed, refused
 from commands.shared import DATA_DEFAULT, ClockOption, DataOption, clock_of, store_url

@@ -11,7 +11,7 @@ from typing import Annotated, cast
 import structlog
 import typer
 
-from api.security import WeakSecretError, check_secret
+from api.doors.security import WeakSecretError, check_secret
 from commands.archive import KeepOption, place_in
 from commands.collect import site_of
 from commands.endings import failed, refused

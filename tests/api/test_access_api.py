@@ -10,7 +10,7 @@ from api_site import METER, NOW, TOKEN, client_of, money, new_id, together, wait
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.app import create_app
-from api.gate import OPEN_PATHS
+from api.doors.gate import OPEN_PATHS
 from api.settings import ApiSettings
 from connectors.redis.access import CHAIN_BEGIN, Access, chained
 from connectors.redis.keys import AUDIT

@@ -6,7 +6,7 @@ from api_site import METER, NOW, append_readings, new_id, together, wait_until_s
 from test_access_api import bearer, made
 from test_rooms_api import pages, street, troubled  # noqa: F401 - fixtures
 
-from api import alarms as alarms_module
+from api.alarms import routes as alarms_module
 from connectors.redis import access as access_module
 from connectors.redis.formats import iso
 from domain.effects import Alarm

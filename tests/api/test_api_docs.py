@@ -3,7 +3,7 @@ from pathlib import Path
 from api_site import TOKEN, together
 
 from api.app import create_app
-from api.problems import STATUS
+from api.doors.problems import STATUS
 from api.settings import ApiSettings
 
 DOCS = Path(__file__).parents[2] / "docs"

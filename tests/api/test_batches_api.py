@@ -10,7 +10,7 @@ from test_serve import serving
 from ulid import ULID
 
 from api.app import create_app
-from api.batch_worker import BatchWorker
+from api.batches.worker import BatchWorker
 from api.settings import ApiSettings
 from connectors.redis.access import Access
 from connectors.redis.batches import KEPT_MS, Batches

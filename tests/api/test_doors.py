@@ -6,7 +6,7 @@ import pytest
 from api_site import NOW, TOKEN, append_readings, append_site, money, together, wait_until_settled
 
 from api.app import create_app
-from api.security import WeakSecretError, check_secret
+from api.doors.security import WeakSecretError, check_secret
 from api.settings import ApiSettings
 from connectors.redis.keys import key
 from domain.facts import Ticked

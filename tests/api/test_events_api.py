@@ -10,7 +10,7 @@ import httpx
 import pytest
 from api_site import LATER, TOKEN, listening, money
 
-from api import events
+from api.alarms import events
 from api.app import create_app
 from api.settings import ApiSettings
 

@@ -6,7 +6,7 @@ import pytest
 from api_site import LATER, METER, TOKEN, append_readings, client_of, money, new_id, together, wait_until_settled
 from test_access_api import bearer, made
 
-from api.account_life import part_id
+from api.accounts.life import part_id
 from api.app import create_app
 from api.settings import ApiSettings
 from connectors.redis.keys import held_meter_key

@@ -2,8 +2,8 @@
 
 import pytest
 
-from api import limits
-from api.limits import Window, parsed
+from api.doors import limits
+from api.doors.limits import Window, parsed
 
 
 @pytest.fixture

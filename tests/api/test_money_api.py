@@ -7,8 +7,8 @@ from api_site import LATER, NOW, TOKEN, client_of, money, new_id, together
 from ulid import ULID
 
 from api.app import create_app
+from api.doors.problems import STATUS
 from api.models import order_text
-from api.problems import STATUS
 from api.settings import ApiSettings
 from domain.ids import shard_of
 from domain.words import Refusal

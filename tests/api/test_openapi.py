@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from api.changes import changes
+from api.openapi.changes import changes
 from commands.openapi import description, file_text
 from commands.openapi_changes import changes_file
 
@@ -122,3 +122,11 @@ def test_what_breaks_callers_is_told_apart(described, change, told):
 def test_nothing_has_changed_between_a_file_and_itself(described):
     """No difference is made up."""
     assert changes(described, json.loads(json.dumps(described))) == []
+
+
+def test_models_are_named_for_what_they_are(described):
+    """No name says where in our tree a model is: it would change whenever that does, and generated code with it."""
+    names = list(described["components"]["schemas"])
+
+    assert len(names) > 100
+    assert [name for name in names if "_" in name] == []

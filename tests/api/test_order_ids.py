@@ -10,7 +10,7 @@ from test_access_api import routes
 from ulid import ULID
 
 from api.models import order_text
-from api.order_route import HEADER, OrderRoute
+from api.orders.route import HEADER, OrderRoute
 
 
 def body_of(route: APIRoute) -> type[BaseModel] | None:

@@ -11,7 +11,7 @@ from api_site import DRY_METER, LATER, METER, NOW, append_readings, money, new_i
 from test_access_api import bearer, made, routes
 
 from api.models import AccountPage, AccountRead, MeterRead
-from api.room_models import (
+from api.rooms.models import (
     AlarmPage,
     CasePage,
     CommandEventPage,

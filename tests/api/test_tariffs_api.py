@@ -4,8 +4,8 @@ import time
 import pytest
 from api_site import METER, NOW, TARIFF, TOKEN, new_id, together, wait_until_settled
 
-from api.apart import Apart, TooLongError
 from api.app import create_app
+from api.doors.apart import Apart, TooLongError
 from api.settings import ApiSettings
 from connectors.redis.everyone import Everyone
 from connectors.redis.live import LiveStore

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft7Validator
 from typer.testing import CliRunner
 
-from api.room_models import AlarmRead
+from api.rooms.models import AlarmRead
 from commands.asyncapi import described
 from domain.alarm_message import LEVELS, AlarmMessage
 from domain.words import LEVEL_ALARM, SEVERITY, AlarmKind

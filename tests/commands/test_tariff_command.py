@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from in_process import meterline
 
-from commands.tariff import SUBCOMMANDS
+from commands.tariff.group import SUBCOMMANDS
 from tariffs.amounts import exact_text
 from tariffs.loader import catalogue
 

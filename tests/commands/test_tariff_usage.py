@@ -3,8 +3,8 @@ from datetime import datetime
 
 import pytest
 
-from commands.tariff_times import instant, local_text
-from commands.tariff_usage import UsageProblem, read_usage
+from commands.tariff.times import instant, local_text
+from commands.tariff.usage import UsageProblem, read_usage
 from domain.units import HOUR_MS, MINUTE_MS
 from domain.words import Commodity
 

@@ -1,0 +1,1 @@
+"""Accounts: their lives, their money, and what is charged and free."""

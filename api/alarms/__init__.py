@@ -1,0 +1,1 @@
+"""Alarms: listed, acknowledged, and heard as they happen."""

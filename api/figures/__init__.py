@@ -1,0 +1,1 @@
+"""Figures out of ledger and archive: usage, finance, reports."""

@@ -1,0 +1,1 @@
+"""Meters: their lives and terms, readings, quarantine, and commands."""

@@ -1,0 +1,1 @@
+"""The OpenAPI file and what changes in it."""

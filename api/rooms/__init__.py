@@ -1,0 +1,1 @@
+"""Rooms and sites as operators watch them."""

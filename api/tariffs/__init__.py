@@ -1,0 +1,1 @@
+"""Tariffs and policies: published, checked, quoted, previewed."""

@@ -1,0 +1,1 @@
+"""`meterline tariff …` and what its sub-commands share."""
