@@ -20,7 +20,7 @@ from api.batches import routes as batches
 from api.batches.models import BODY_BYTES_MAX
 from api.batches.worker import BatchWorker
 from api.doors.apart import Apart
-from api.doors.gate import DOCS_PATHS, OPEN_PATHS, READINGS_PATH, Audited, Gate
+from api.doors.gate import OPEN_PATHS, READINGS_PATH, Audited, Gate
 from api.doors.lane import Lane
 from api.doors.limits import Limits
 from api.doors.problems import answer_problems
@@ -36,6 +36,7 @@ from api.meters import orders as meter_orders
 from api.meters import routes as meters
 from api.meters import terms as meter_terms
 from api.openapi.description import described, name_of
+from api.openapi.page import PATHS, show_page
 from api.orders import approvals, everyone
 from api.rooms import events as room_events
 from api.rooms import routes as rooms
@@ -77,7 +78,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         generate_unique_id_function=name_of,
         lifespan=_lifespan,
         openapi_url="/openapi.json" if settings.docs else None,
-        docs_url="/docs" if settings.docs else None,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # What we measure is at /metrics.
@@ -88,6 +89,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     answer_figures(app)
     for router in _routers():
         app.include_router(router)
+    if settings.docs:
+        show_page(app, "/openapi.json")
     _add_doors(app, settings)
     return app
 
@@ -138,7 +141,9 @@ def _add_doors(app: FastAPI, settings: ApiSettings) -> None:
     routes = [route for router in _routers() for route in router.routes if isinstance(route, Route)]
     app.add_middleware(Lane, routes=routes, answers=app.exception_handlers)
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max, of_path=larger)
-    app.add_middleware(Gate, settings=settings, open_paths=OPEN_PATHS + (DOCS_PATHS if settings.docs else ()))
+    app.add_middleware(
+        Gate, settings=settings, open_paths=OPEN_PATHS + (("/openapi.json", *PATHS) if settings.docs else ())
+    )
     app.add_middleware(Audited, settings=settings)
     app.add_middleware(Compressed)
     app.add_middleware(Measured, measures=app.state.measures)

@@ -29,7 +29,6 @@ from domain.units import MINUTE_MS
 
 OPEN_PATHS = ("/health/live", "/health/ready", "/metrics", "/sessions")
 READINGS_PATH = "/readings"
-DOCS_PATHS = ("/docs", "/openapi.json")
 PREFIX = "mlt_"
 """Of every token, so that scanners for leaked secrets know one."""
 _ID_LENGTH = 26

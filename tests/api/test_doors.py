@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import json
 import re
 import signal
@@ -148,6 +150,25 @@ def test_the_description_is_off_unless_asked_for(ask, store_url, store):
     assert ask("GET", "/openapi.json").status_code == 404
     assert "/accounts/{account}/recharges" in described["paths"]
     assert described["paths"]["/accounts"]["get"]["security"] == [{"token": []}]
+
+
+def test_the_page_that_describes_the_api_needs_nobody_else(store_url, store):
+    """It works without the internet, and no script but what we bring can run where a token is typed in."""
+    shown = create_app(ApiSettings(redis_url=store_url, token=TOKEN, clock=lambda: 0, docs=True))
+
+    async def look(client):
+        page = await client.get("/docs")
+        return page, {path: await client.get(path) for path in re.findall(r'(?:src|href)="([^"]+)"', page.text)}
+
+    page, loaded = together(shown, look)
+    allowed = page.headers["content-security-policy"]
+    (script,) = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+
+    assert set(loaded) == {"/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/docs/favicon.png"}
+    assert [each.status_code for each in loaded.values()] == [200, 200, 200]
+    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in allowed
+    assert "default-src 'none'" in allowed
+    assert "http" not in allowed
 
 
 def test_a_store_that_is_gone_is_a_503_that_says_when_to_come_back(app, server, store):
