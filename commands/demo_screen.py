@@ -16,6 +16,7 @@ from rich.text import Text
 
 from connectors.redis.formats import alarm_message
 from connectors.redis.live import LiveStore, ShardView
+from connectors.redis.live_streams import newest_alarms
 from domain.state import AccountRecord
 from domain.units import money_text
 from domain.words import QUARANTINED, Commodity, Level, Supply
@@ -101,7 +102,7 @@ async def _look(url: str, at_ms: int) -> Look:
     store = await LiveStore.open(url)
     try:
         shards = [await store.shard(shard) for shard in range(store.shards)]
-        alarms = await store.newest_alarms(8)
+        alarms = await newest_alarms(store, 8)
         records = {account: record for shard in shards for account, record in shard.account_records.items()}
     finally:
         await store.close()

@@ -23,6 +23,7 @@ from api.doors.gate import holds
 from connectors.redis.errors import StoreError
 from connectors.redis.formats import alarm_message
 from connectors.redis.live import LiveStore
+from connectors.redis.live_streams import last_alarms, new_alarms
 from domain.access import Caller
 from domain.effects import Alarm
 from domain.ids import EntryId
@@ -78,7 +79,7 @@ class AlarmEvents:
         self._listeners[queue] = caller
         try:
             if self._looking is None or self._looking.done():
-                self._looking = asyncio.create_task(self._look(await self._store.last_alarms()))
+                self._looking = asyncio.create_task(self._look(await last_alarms(self._store)))
         except BaseException:
             self.leave(queue)
             raise
@@ -87,7 +88,7 @@ class AlarmEvents:
     async def missed(self, caller: Caller, last: str) -> AsyncIterator[Told]:
         """Events within reach from a minute before the event `last` on, as far as the streams have them. Raises StoreError."""
         after = dict.fromkeys(range(self._store.shards), (max(0, int(last.split("-")[1]) - MINUTE_MS), 0))
-        while found := await self._told(await self._store.new_alarms(after)):
+        while found := await self._told(await new_alarms(self._store, after)):
             for told in found:
                 if _reaches(caller, told):
                     yield told
@@ -102,7 +103,7 @@ class AlarmEvents:
         while self._listeners:
             await asyncio.sleep(LOOKS_EVERY_SECONDS)
             try:
-                found = await self._told(await self._store.new_alarms(after))
+                found = await self._told(await new_alarms(self._store, after))
             except StoreError as error:
                 _log.warning("alarm events", error=str(error))
                 continue

@@ -31,7 +31,8 @@ from api.rooms.selection import entries_of, place_tests_of
 from api.rooms.views import acknowledgement_read, standing_of, standing_read
 from connectors.redis.directory import Directory, Listed
 from connectors.redis.formats import alarm_message
-from connectors.redis.live import AlarmPlace, LiveStore
+from connectors.redis.live import LiveStore
+from connectors.redis.live_streams import AlarmPlace, alarm_at, alarms_before
 from domain.access import Acknowledgement, Reach
 from domain.effects import Alarm
 from domain.ids import entry_id, entry_text, shard_of
@@ -61,7 +62,7 @@ async def list_alarms(
     tests = _tests(asked, caller.reach, directory)
     shards = _shards(store, asked, caller.reach)
     count = max(_LOOKED_AT if tests else 0, asked.limit)
-    found, stopped = await store.alarms_before(shards, _place(asked.cursor) if asked.cursor else None, count)
+    found, stopped = await alarms_before(store, shards, _place(asked.cursor) if asked.cursor else None, count)
     wanted = [(place, alarm) for place, alarm in found if all(test(alarm) for test in tests)]
     if len(wanted) > asked.limit:
         wanted, stopped = wanted[: asked.limit], wanted[asked.limit - 1][0]
@@ -98,7 +99,7 @@ async def acknowledge(
 ) -> AcknowledgementRead:
     """Say that somebody has seen what an alarm has said until now, and sees to it. The last to say so is shown. 404: there is no such alarm."""
     shards = await directory.current()
-    event = await store.alarm(_place(alarm)) if _EVENT.fullmatch(alarm) else None
+    event = await alarm_at(store, _place(alarm)) if _EVENT.fullmatch(alarm) else None
     about, said_at = (key_of(event), event.at) if event else (alarm, None)
     if event and not _is_reached(caller.reach, directory, event.account):
         said_at = None

@@ -25,6 +25,14 @@ from connectors.metrics import family, filled
 from connectors.redis.census import Census
 from connectors.redis.errors import StoreError
 from connectors.redis.live import LiveStore
+from connectors.redis.live_counts import (
+    archive_lags_ms,
+    committed_headers,
+    kept_tallies,
+    lags_ms,
+    last_verdict,
+    server_information,
+)
 from domain.metrics import TRIPS, Process
 from domain.state import PlanRecord, ShardHeader
 from domain.units import MICROS_PER_UNIT
@@ -142,8 +150,8 @@ class State:
         return [*found, filled("state_read_seconds", [((), self.seconds)])]
 
     async def _flow(self) -> list[Family]:
-        lags, archived = await self.store.lags_ms(), await self.store.archive_lags_ms()
-        headers = await self.store.headers()
+        lags, archived = await lags_ms(self.store), await archive_lags_ms(self.store)
+        headers = await committed_headers(self.store)
         return [
             filled("log_lag_seconds", _by_shard(lag / 1000 for lag in lags)),
             filled("archive_lag_seconds", _by_shard(lag / 1000 for lag in archived)),
@@ -152,7 +160,7 @@ class State:
         ]
 
     async def _tallied(self) -> list[Family]:
-        positions, tallies = await self.store.positions(), await self.store.tallies()
+        positions, tallies = await self.store.positions(), await kept_tallies(self.store)
         # A store of a release without tallies says how far it is once its shards are settled by one that has them.
         waiting = [
             ((f"{shard:02d}",), max(0, each["appended"] - each.get("entries", 0)))
@@ -166,11 +174,11 @@ class State:
 
     async def _verified(self) -> list[Family]:
         """What the last verification found. Without one the families are there and empty."""
-        verdict = await self.store.verdict()
+        verdict = await last_verdict(self.store)
         return list(_findings(verdict)) if verdict else [family(name) for name in _FINDINGS]
 
     async def _servers(self) -> list[Family]:
-        said = await self.store.server_information()
+        said = await server_information(self.store)
         found = [filled(name, _by_shard(each.get(field, 0) for each in said)) for name, field in _REDIS.items()]
         cpu = _by_shard(each.get("used_cpu_user", 0) + each.get("used_cpu_sys", 0) for each in said)
         failed = [

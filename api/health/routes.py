@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from api.doors.dependencies import Settings, StoreDoor
 from api.doors.problems import problem
 from connectors.redis.formats import iso
+from connectors.redis.live_counts import lags_ms
 
 router = APIRouter(tags=["health"])
 
@@ -25,7 +26,7 @@ async def ready(store: StoreDoor, settings: Settings) -> Response:
     """The store answers and no fact waits too long; 503 names the shards where one does, and for how long."""
     try:
         async with asyncio.timeout(settings.probe_seconds):
-            found = await store.lags_ms()
+            found = await lags_ms(store)
     except TimeoutError:
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"The store did not answer in {settings.probe_seconds:g} s.")
     lags = {f"{shard:02d}": lag / 1000 for shard, lag in enumerate(found)}

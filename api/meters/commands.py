@@ -13,6 +13,7 @@ from api.rooms.models import CommandEventPage, CommandPage, CommandQuery
 from api.rooms.selection import account_of_meter
 from api.rooms.views import command_read, place_read, supply_words
 from connectors.redis.formats import iso
+from connectors.redis.live_streams import commands_before
 from domain.effects import Command
 from domain.ids import entry_id, entry_text, meter_text
 
@@ -58,7 +59,7 @@ async def list_commands_of_meter(
     One request looks through a thousand entries of the shard, so a page may be short: go on while `next` is not null.
     """
     shard, record = await meter_of(store, caller, meter)
-    entries = await store.commands_before(shard, entry_id(cursor) if cursor else None, _LOOKED_AT)
+    entries = await commands_before(store, shard, entry_id(cursor) if cursor else None, _LOOKED_AT)
     items, following = [], entries[-1][0] if len(entries) == _LOOKED_AT else None
     for at, (entry, commands) in enumerate(entries):
         items += [_event(command) for command in reversed(commands) if command.meter == record.meter]

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, cast
 
 import msgspec
@@ -20,11 +19,11 @@ from connectors.cancellation import heed_cancellation
 from connectors.redis import account_views
 from connectors.redis.errors import StoreError, StoreMismatch, StoreUnreachable
 from connectors.redis.formats import encode_fact
-from connectors.redis.keys import SITE, VERDICT, held_meter_key, key, ledger_key, order_key
+from connectors.redis.keys import SITE, held_meter_key, key, ledger_key, order_key
 from connectors.redis.nodes import Nodes, connected_live, is_cluster
 from connectors.redis.store import check_site, connection_options, translated, understood
 from connectors.redis.together import Together
-from domain.effects import POSTING, Alarm, Command, Outcome
+from domain.effects import POSTING, Outcome
 from domain.facts import Fact
 from domain.ids import LOG_START, EntryId, entry_id, entry_text, shard_of
 from domain.state import (
@@ -50,13 +49,10 @@ from domain.state import (
     TariffRecord,
     rows_of,
 )
-from domain.verdict import Verdict
 from domain.words import Commodity
 
 ORDER_CLAIM_SECONDS = 92 * 86_400
 """Two days longer than the machine accepts an id (`flows/orders/answers.py`)."""
-AlarmPlace = tuple[EntryId, int, int]
-"""Where an alarm event is: its log entry, shard, and number among that entry's. Later events have greater ones."""
 _ACCOUNT_RECORD, _METER_RECORD = msgspec.msgpack.Decoder(AccountRecord), msgspec.msgpack.Decoder(MeterRecord)
 _HOMES_MAX = 2_000_000
 """Meters of which the shard is remembered, at most: some 200 MB."""
@@ -65,20 +61,6 @@ METER_HELD_SECONDS = 86_400
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 _SCANNED = 10_000
 _WAITS = (0.002, 0.004, 0.008, 0.016, 0.03)
-
-
-def _newest(shard: int, before: AlarmPlace | None) -> str:
-    """The newest entry of a shard in which an event before a place may be."""
-    if before is None:
-        return "+"
-    entry, of, number = before
-    is_in_it = shard < of or (shard == of and number > 0)
-    return entry_text(entry) if is_in_it else _behind(entry)
-
-
-def _behind(entry: EntryId) -> str:
-    """Where what is older than an entry begins; older than the first that could be there is nothing, and no server takes it."""
-    return "(" + entry_text(entry) if entry > LOG_START else entry_text(entry)
 
 
 async def _opened(url: str) -> Nodes[Any]:
@@ -197,6 +179,11 @@ class LiveStore:
                 await client.aclose()
             raise
 
+    @property
+    def clients(self) -> list[Any]:
+        """The client of every node."""
+        return list(self._nodes.clients.values())
+
     def node_of(self, name: str) -> Any:
         """The client of the node that has a key."""
         return self._nodes.of(name)
@@ -234,15 +221,15 @@ class LiveStore:
             for client in self._nodes.clients.values():
                 await client.ping()
 
-    def _at(self, shard: int) -> Any:
+    def at(self, shard: int) -> Any:
         """The client of the node that has a shard."""
         return self._nodes.of(key("log", shard))
 
-    async def _of_every_shard(self, ask: Callable[[Any, int], Any], *, is_strict: bool = True) -> list[Any]:
+    async def of_every_shard(self, ask: Callable[[Any, int], Any], *, is_strict: bool = True) -> list[Any]:
         """The answer to one question for each shard, in one round trip to each node."""
-        return await self._of_shards(range(self.shards), ask, is_strict=is_strict)
+        return await self.of_shards(range(self.shards), ask, is_strict=is_strict)
 
-    async def _of_shards(
+    async def of_shards(
         self, shards: Sequence[int], ask: Callable[[Any, int], Any], *, is_strict: bool = True
     ) -> list[Any]:
         """The answer to one question for each of some shards, in their order; what the server refuses is raised, or is the answer where it is not strict."""
@@ -275,7 +262,7 @@ class LiveStore:
     async def append(self, shard: int, fact: Fact) -> EntryId:
         """Append one fact to a shard's log. Returns its position."""
         with self.answered():
-            return entry_id((await self._at(shard).xadd(key("log", shard), encode_fact(fact))).decode())
+            return entry_id((await self.at(shard).xadd(key("log", shard), encode_fact(fact))).decode())
 
     async def claim_order(self, order: bytes, shard: int) -> int:
         """Take an order's id (16 bytes) for a shard, unless another has it. Returns the shard that has it.
@@ -316,7 +303,7 @@ class LiveStore:
         waits = iter(_WAITS)
         while True:
             with self.answered():
-                found = await self._at(shard).xrange(key("outcomes", shard), entry_text(entry), entry_text(entry))
+                found = await self.at(shard).xrange(key("outcomes", shard), entry_text(entry), entry_text(entry))
             if found:
                 return msgspec.msgpack.decode(found[0][1][b"b"], type=list[Outcome])[0]
             if time.monotonic() >= deadline:
@@ -330,7 +317,7 @@ class LiveStore:
     async def outcome_in(self, shard: int, order: bytes) -> Outcome | None:
         """The kept outcome of an order that was appended to this shard."""
         with self.answered():
-            packed = await self._at(shard).hget(key("kept_outcomes", shard), order)
+            packed = await self.at(shard).hget(key("kept_outcomes", shard), order)
         return msgspec.msgpack.decode(packed, type=KeptOutcome).outcome if packed else None
 
     async def account(self, account: str) -> AccountView | None:
@@ -349,13 +336,13 @@ class LiveStore:
             shards.setdefault(shard_of(account, self.shards), []).append(account)
         with self.answered():
             if is_cluster(self._url):  # There one command asks for keys of one slot only.
-                answers = await self._of_shards(
+                answers = await self.of_shards(
                     list(shards),
                     lambda pipe, shard: pipe.execute_command(*account_views.question({shard: shards[shard]})),
                 )
                 found = [packed for answer in answers for packed in answer]
             else:
-                found = await self._at(0).execute_command(*account_views.question(shards))
+                found = await self.at(0).execute_command(*account_views.question(shards))
         asked = ((shard, account) for shard, names in shards.items() for account in names)
         views = {
             account: _account_and_meters(shard, packed) if packed else None
@@ -366,7 +353,7 @@ class LiveStore:
     async def accounts(self, shard: int) -> list[AccountView]:
         """All accounts of a shard, in the order in which they were opened."""
         with self.answered():
-            pipe = self._at(shard).pipeline(transaction=True)
+            pipe = self.at(shard).pipeline(transaction=True)
             pipe.hgetall(key("account_records", shard))
             ask_rows(pipe, shard, "accounts")
             found, *pages = await pipe.execute()
@@ -382,7 +369,7 @@ class LiveStore:
         if not numbers:
             return []
         with self.answered():
-            found = await self._at(view.shard).hmget(
+            found = await self.at(view.shard).hmget(
                 key("meter_records", view.shard), [str(number) for number in numbers]
             )
         records = [msgspec.msgpack.decode(packed, type=MeterRecord) for packed in found if packed]
@@ -394,7 +381,7 @@ class LiveStore:
         Of a meter that went from one account to another, the record of where it is; of one that is nowhere, where it was.
         """
         with self.answered():
-            found = await self._of_every_shard(lambda pipe, shard: pipe.hget(key("meter_records", shard), str(number)))
+            found = await self.of_every_shard(lambda pipe, shard: pipe.hget(key("meter_records", shard), str(number)))
         decoder = msgspec.msgpack.Decoder(MeterRecord)
         located = [(shard, decoder.decode(packed)) for shard, packed in enumerate(found) if packed]
         return min(located, key=lambda each: each[1].removed_at > 0, default=None)
@@ -419,7 +406,7 @@ class LiveStore:
         if not asked:
             return {}
         with self.answered():
-            packed = await self._of_shards(
+            packed = await self.of_shards(
                 list(asked), lambda pipe, shard: pipe.hmget(key("meter_records", shard), [str(n) for n in asked[shard]])
             )
         records = (
@@ -484,7 +471,7 @@ class LiveStore:
         found: list[ChargeItem] = []
         decoder, name = msgspec.msgpack.Decoder(ChargeItem), key("charge_items", view.shard)
         with self.answered():
-            async for _, packed in self._at(view.shard).hscan_iter(name, f"{view.record.account}:*", _SCANNED):
+            async for _, packed in self.at(view.shard).hscan_iter(name, f"{view.record.account}:*", _SCANNED):
                 found.append(decoder.decode(packed))
         return sorted(found, key=lambda item: item.item)
 
@@ -511,7 +498,7 @@ class LiveStore:
             if not named:
                 continue
             with self.answered():
-                pipe = self._at(shard).pipeline(transaction=False)
+                pipe = self.at(shard).pipeline(transaction=False)
                 ask_rows(pipe, shard, "meter_terms")
                 terms = rows_from("meter_terms", await pipe.execute())
             count += int((np.isin(terms["plan"], named) & (terms["removed"] == 0)).sum())
@@ -535,86 +522,10 @@ class LiveStore:
     async def ledger(self, view: AccountView, newest: int, skip: int = 0) -> Rows:
         """Up to `newest` postings of an account (`domain.effects.POSTING`), newest first, after skipping `skip`."""
         with self.answered():
-            packed = await self._at(view.shard).lrange(
+            packed = await self.at(view.shard).lrange(
                 ledger_key(view.shard, view.record.row), -(skip + newest), -(skip + 1)
             )
         return np.frombuffer(b"".join(packed), POSTING)[::-1]
-
-    async def newest_alarms(self, count: int) -> list[Alarm]:
-        """The newest alarm events of all shards, the last to enter its log first."""
-        found, _ = await self.alarms_before(range(self.shards), None, count)
-        return [alarm for _, alarm in found[:count]]
-
-    async def alarms_before(
-        self, shards: Sequence[int], before: AlarmPlace | None, count: int
-    ) -> tuple[list[tuple[AlarmPlace, Alarm]], AlarmPlace | None]:
-        """Alarm events of some shards before one of them, the last to enter its log first, and the place before which there may be more.
-
-        At most `count` entries of each shard are read, and as many events are returned as can be put in order by them: at least
-        `count` where there are more. An alarm may tell of a time long before its entry.
-        """
-        with self.answered():
-            answers = await self._of_shards(
-                shards, lambda pipe, shard: pipe.xrevrange(key("alarms", shard), _newest(shard, before), count=count)
-            )
-        streams = dict(zip(shards, answers, strict=True))
-        found = [
-            ((entry_id(entry.decode()), shard, number), alarm)
-            for shard, entries in streams.items()
-            for entry, fields in entries
-            for number, alarm in enumerate(msgspec.msgpack.decode(fields[b"b"], type=list[Alarm]))
-        ]
-        cut = [
-            (entry_id(entries[-1][0].decode()), shard, 0) for shard, entries in streams.items() if len(entries) == count
-        ]
-        known_from = max(cut, default=None)
-        found = [
-            (place, alarm)
-            for place, alarm in found
-            if (before is None or place < before) and (known_from is None or place >= known_from)
-        ]
-        return sorted(found, key=itemgetter(0), reverse=True), known_from
-
-    async def alarm(self, place: AlarmPlace) -> Alarm | None:
-        """The event at a place, or None."""
-        entry, shard, number = place
-        if shard >= self.shards:
-            return None
-        with self.answered():
-            found = await self._at(shard).xrange(key("alarms", shard), entry_text(entry), entry_text(entry))
-        alarms = msgspec.msgpack.decode(found[0][1][b"b"], type=list[Alarm]) if found else []
-        return alarms[number] if number < len(alarms) else None
-
-    async def commands_before(
-        self, shard: int, before: EntryId | None, count: int
-    ) -> list[tuple[EntryId, list[Command]]]:
-        """Up to `count` entries of what was said of a shard's commands before one of them, the newest first."""
-        newest = _behind(before) if before else "+"
-        with self.answered():
-            found = await self._at(shard).xrevrange(key("commands", shard), newest, count=count)
-        return [
-            (entry_id(entry.decode()), msgspec.msgpack.decode(fields[b"b"], type=list[Command]))
-            for entry, fields in found
-        ]
-
-    async def new_alarms(self, after: dict[int, EntryId], count: int = 500) -> list[Alarm]:
-        """Alarm events of all shards after the given positions, which are moved on; at most so many entries of a shard."""
-        with self.answered():
-            streams = await self._of_every_shard(
-                lambda pipe, shard: pipe.xrange(key("alarms", shard), "(" + entry_text(after[shard]), "+", count)
-            )
-        alarms: list[Alarm] = []
-        for shard, found in enumerate(streams):
-            for entry, fields in found:
-                after[shard] = entry_id(entry.decode())
-                alarms += msgspec.msgpack.decode(fields[b"b"], type=list[Alarm])
-        return alarms
-
-    async def last_alarms(self) -> dict[int, EntryId]:
-        """Position of the newest entry of each shard's alarms."""
-        with self.answered():
-            streams = await self._of_every_shard(lambda pipe, shard: pipe.xrevrange(key("alarms", shard), count=1))
-        return {shard: entry_id(found[0][0].decode()) if found else LOG_START for shard, found in enumerate(streams)}
 
     async def account_records(self, accounts: set[str]) -> dict[str, AccountRecord]:
         """Records of some accounts."""
@@ -624,7 +535,7 @@ class LiveStore:
         found: dict[str, bytes | None] = {}
         for shard, names in wanted.items():
             with self.answered():
-                packed = await self._at(shard).hmget(key("account_records", shard), names)
+                packed = await self.at(shard).hmget(key("account_records", shard), names)
             found |= dict(zip(names, packed, strict=True))
         return {account: msgspec.msgpack.decode(each, type=AccountRecord) for account, each in found.items() if each}
 
@@ -646,7 +557,7 @@ class LiveStore:
     async def shard(self, shard: int) -> ShardView:
         """A whole shard, for tables and gauges."""
         with self.answered():
-            pipe = self._at(shard).pipeline(transaction=True)
+            pipe = self.at(shard).pipeline(transaction=True)
             for name in ("header", "settled"):
                 pipe.get(key(name, shard))
             pipe.xrevrange(key("log", shard), count=1)
@@ -665,57 +576,6 @@ class LiveStore:
             cases=await self._records("cases", shard),
         )
 
-    async def headers(self) -> list[ShardHeader]:
-        """The committed header of every shard."""
-        with self.answered():
-            found = await self._of_every_shard(lambda pipe, shard: pipe.get(key("header", shard)))
-        return [msgspec.msgpack.decode(each, type=ShardHeader) if each else ShardHeader() for each in found]
-
-    async def tallies(self) -> list[dict[str, int]]:
-        """What the commits of every shard have counted (`flows.tally`), and as `appended` how many entries its log has ever had."""
-        with self.answered():
-            tallies = await self._of_every_shard(lambda pipe, shard: pipe.hgetall(key("tallies", shard)))
-            logs = await self._of_every_shard(lambda pipe, shard: pipe.xinfo_stream(key("log", shard)), is_strict=False)
-        counts = [{name.decode(): int(count) for name, count in each.items()} for each in tallies]
-        return [
-            each | {"appended": 0 if isinstance(log, Exception) else log["entries-added"]}
-            for each, log in zip(counts, logs, strict=True)
-        ]
-
-    async def server_information(self) -> list[dict[str, Any]]:
-        """What every server says of itself."""
-        with self.answered():
-            return [await client.info() for client in self._nodes.clients.values()]
-
-    async def verdict(self) -> Verdict | None:
-        """What the last verification came to; None before the first."""
-        with self.answered():
-            packed = await self._nodes.of(VERDICT).get(VERDICT)
-        return msgspec.msgpack.decode(packed, type=Verdict) if packed else None
-
-    async def lags_ms(self) -> list[int]:
-        """How long the oldest entry that is not yet folded has waited, for each shard, in ms of the server's time; 0: none waits."""
-        with self.answered():
-            positions = await self._of_every_shard(lambda pipe, shard: pipe.get(key("settled", shard)))
-        return await self._waited_ms(positions)
-
-    async def archive_lags_ms(self) -> list[int]:
-        """As `lags_ms`, of the oldest entry that no archiver has claimed; empty if there never was an archiver."""
-        with self.answered():
-            claimed = await self._of_every_shard(lambda pipe, shard: pipe.hget(key("archived", shard), "log"))
-        return await self._waited_ms(claimed) if any(claimed) else []
-
-    async def _waited_ms(self, after: list[bytes | None]) -> list[int]:
-        """How long the first entry after a position of each shard's log has waited."""
-        asked = ["(" + (position or b"0-0").decode() for position in after]
-        with self.answered():
-            waiting = await self._of_every_shard(
-                lambda pipe, shard: pipe.xrange(key("log", shard), asked[shard], "+", 1)
-            )
-            seconds, microseconds = await self._at(0).time()
-        now = seconds * 1000 + microseconds // 1000
-        return [max(0, now - entry_id(found[0][0].decode())[0]) if found else 0 for found in waiting]
-
     async def open_commands(self) -> list[OpenCommand]:
         """Every command that is not verified, of all shards."""
         shards = [await self._records("open_commands", shard) for shard in range(self.shards)]
@@ -726,29 +586,10 @@ class LiveStore:
         found: OpenCommand | None = await self._record("open_commands", shard, str(meter))
         return found
 
-    async def new_commands(self, after: dict[int, EntryId], count: int = 500) -> list[Command]:
-        """Commands of all shards after the given positions, which are moved on."""
-        with self.answered():
-            streams = await self._of_every_shard(
-                lambda pipe, shard: pipe.xrange(key("commands", shard), "(" + entry_text(after[shard]), "+", count)
-            )
-        commands: list[Command] = []
-        for shard, found in enumerate(streams):
-            for entry, fields in found:
-                after[shard] = entry_id(entry.decode())
-                commands += msgspec.msgpack.decode(fields[b"b"], type=list[Command])
-        return commands
-
-    async def last_commands(self) -> dict[int, EntryId]:
-        """Position of the newest command of each shard."""
-        with self.answered():
-            streams = await self._of_every_shard(lambda pipe, shard: pipe.xrevrange(key("commands", shard), count=1))
-        return {shard: entry_id(found[0][0].decode()) if found else LOG_START for shard, found in enumerate(streams)}
-
     async def _row(self, name: str, shard: int, row: int) -> Any:
         """One row, in one transaction: a commit between two of its pages would show a row that never was."""
         with self.answered():
-            pipe = self._at(shard).pipeline(transaction=True)
+            pipe = self.at(shard).pipeline(transaction=True)
             for page, part in _pages_of(name):
                 size = part.stop - part.start
                 pipe.getrange(key(page, shard), row * size, (row + 1) * size - 1)
@@ -756,13 +597,13 @@ class LiveStore:
 
     async def _record(self, name: str, shard: int, field: str) -> Any:
         with self.answered():
-            packed = await self._at(shard).hget(key(name, shard), field)
+            packed = await self.at(shard).hget(key(name, shard), field)
         return msgspec.msgpack.decode(packed, type=RECORDS[name][1]) if packed else None
 
     async def _records(self, name: str, shard: int) -> dict[Any, Any]:
         kind, record = RECORDS[name]
         with self.answered():
-            found = cast("dict[bytes, bytes]", await self._at(shard).hgetall(key(name, shard)))
+            found = cast("dict[bytes, bytes]", await self.at(shard).hgetall(key(name, shard)))
         decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(record)
         return {
             kind(field.decode()) if kind is not bytes else field: decoder.decode(packed)

@@ -15,6 +15,7 @@ import numpy as np
 
 from connectors.redis.errors import StoreError, StoreMismatch
 from connectors.redis.live import LiveStore
+from connectors.redis.live_streams import last_commands, new_commands
 from domain.effects import Command
 from domain.facts import CommandReported, Fact, PurchasesCounted, ReadingBlock, ReadingRefused
 from domain.ids import shard_of_unknown_meter
@@ -60,13 +61,13 @@ class RedisUplink:
     async def commands(self) -> AsyncIterator[Command]:
         """Open commands that a meter has something to do about, then each that is decided."""
         with _as_connection_error():
-            after = await self._store.last_commands()
+            after = await last_commands(self._store)
             for waiting in await self._store.open_commands():
                 if not waiting.retry_at and not waiting.waits_for_button:
                     yield _command(waiting)
         while True:
             with _as_connection_error():
-                decided = await self._store.new_commands(after)
+                decided = await new_commands(self._store, after)
             for command in decided:
                 yield command
             await asyncio.sleep(COMMAND_POLL_SECONDS)

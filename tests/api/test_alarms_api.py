@@ -209,13 +209,13 @@ def test_a_limited_reach_reads_its_own_shards_only(app, troubled, monkeypatch): 
 
     async def look(client):
         headers = bearer(await made(client, "tenant", accounts=["B-3"]))
-        before = app.state.store.alarms_before
+        before = app.state.store.of_shards
 
-        async def noted(shards, *more):
+        async def noted(shards, *more, **options):
             asked.append(list(shards))
-            return await before(shards, *more)
+            return await before(shards, *more, **options)
 
-        monkeypatch.setattr(app.state.store, "alarms_before", noted)
+        monkeypatch.setattr(app.state.store, "of_shards", noted)
         return (await client.get("/alarms", headers=headers)).json()["items"]
 
     found = together(app, look)

@@ -14,6 +14,8 @@ from log_samples import days, everything, of_the_log, settings
 from connectors.redis.errors import StoreMismatch, StoreUnreachable
 from connectors.redis.keys import SITE, STORE_FORMAT, key
 from connectors.redis.live import LiveStore
+from connectors.redis.live_counts import lags_ms
+from connectors.redis.live_streams import newest_alarms
 from connectors.redis.nodes import Range, ranges_of, seeds_of
 from connectors.redis.server import EmbeddedServer
 from connectors.redis.store import Store
@@ -83,7 +85,7 @@ def test_the_live_store_reads_every_node(cluster, store):
         accounts = [view for shard in range(SHARDS) for view in await live.accounts(shard)]
         records = await live.account_records({view.record.account for view in accounts})
         meters = [await live.meter(number) for view in accounts for number in view.record.meters]
-        found = (accounts, records, meters, await live.lags_ms(), await live.newest_alarms(1_000))
+        found = (accounts, records, meters, await lags_ms(live), await newest_alarms(live, 1_000))
         await live.close()
         return found
 
