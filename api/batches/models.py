@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, Field, RootModel, model_validator
 
 from api.meters.terms import assigned, protection
-from api.models import Amount, Instant, OrderId, Time, Write, shown
+from api.models import Amount, Instant, OrderWrite, Time, Write, shown
 from api.term_models import (
     AssignmentTerms,
     ControlTermsWrite,
@@ -97,13 +97,12 @@ class RechargeTerms(Write):
     note: Note = ""
 
 
-class BatchWrite(Write):
+class BatchWrite(OrderWrite):
     """Base of batches. `at`: when to begin; left out, or past: now."""
 
     SCOPE: ClassVar[Scope]
     OF: ClassVar[Literal["meter", "account"]]
 
-    id: OrderId
     targets: Targets
     at: Instant | None = None
     note: Note = ""

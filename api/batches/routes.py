@@ -27,11 +27,11 @@ from api.batches.models import (
     PlaceTargets,
 )
 from api.doors.dependencies import ORDERS, BatchesDoor, LimitsDoor, Reader, Settings, StoreDoor, check_scope
-from api.doors.direct import Direct
 from api.doors.limits import Limits
 from api.doors.problems import RefusedError, TooOftenError
 from api.doors.reach import accounts_of, meters_of
 from api.models import OrderPath, order_text
+from api.orders.route import OrderRoute
 from connectors.redis.batches import Batches
 from connectors.redis.formats import encode_fact, iso
 from connectors.redis.live import LiveStore
@@ -41,7 +41,7 @@ from domain.ids import meter_text, order_id, order_time_ms
 from domain.units import DAY_MS
 from domain.words import Commodity, Refusal
 
-router = APIRouter(prefix="/batches", tags=["batches"], route_class=Direct)
+router = APIRouter(prefix="/batches", tags=["batches"], route_class=OrderRoute)
 
 AHEAD_MAX_MS = 366 * DAY_MS
 IDS_KEPT_MS, IDS_AHEAD_MS = 90 * DAY_MS, DAY_MS

@@ -6,11 +6,11 @@ from one that it has never seen by the time in it; a text without a time would c
 
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 from starlette.exceptions import HTTPException
 
 from api.doors.direct import Direct
@@ -61,8 +61,7 @@ class OrderRoute(Direct):
     @property
     def takes_orders(self) -> bool:
         """Whether its body is an order: it has an id of its caller."""
-        body = self.body_field.field_info.annotation if self.body_field else None
-        return isinstance(body, type) and issubclass(body, BaseModel) and "id" in body.model_fields
+        return self.body_field is not None and is_order(self.body_field.field_info.annotation)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """As without us, where no header is sent."""
@@ -77,6 +76,15 @@ class OrderRoute(Direct):
             return await handle(renamed)
 
         return named
+
+
+def is_order(body: Any) -> bool:
+    """Whether a kind of body, or each kind that it may be of, has an id."""
+    if not (isinstance(body, type) and issubclass(body, BaseModel)):
+        return False
+    if issubclass(body, RootModel):
+        return all(map(is_order, get_args(body.model_fields["root"].annotation)))
+    return "id" in body.model_fields
 
 
 def _checked(key: str) -> str:
