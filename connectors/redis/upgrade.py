@@ -96,7 +96,8 @@ def _upgrade_shard(client: Any, shard: int) -> None:
         pipe.multi()
         for page, packed in pages.items():
             pipe.set(key(page, shard), packed)
-        pipe.set(key("settled", shard), settled or b"0-0")
+        if settled:
+            pipe.set(key("settled", shard), settled)
         pipe.set(position, _NO_POSITION)
 
     client.transaction(upgrade, position)
