@@ -1,5 +1,6 @@
 """What callers write and read about batches. Each operation has a model: the scope of its single door, what it is for, and an item's order."""
 
+from abc import abstractmethod
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, RootModel, model_validator
@@ -114,9 +115,9 @@ class BatchWrite(OrderWrite):
             raise ValueError(f"this operation is for {self.OF}s: name {self.OF}s, or a place")
         return self
 
+    @abstractmethod
     def order(self, due_at: int, operator: str) -> ItemOrder:
         """The order of an item, but for its time, id and target. `operator`: for those whose terms name none."""
-        raise NotImplementedError
 
 
 class TariffBatch(BatchWrite):

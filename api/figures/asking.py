@@ -29,12 +29,21 @@ from tariffs.hours import local_day
 DEFAULT_DAYS = 31
 
 
-def _joined(request: Request) -> Joined:
-    found: Joined = request.app.state.joined
-    return found
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What figures are made from: the store, its streams joined with what the archive has of them, and the time, ms UTC."""
+
+    store: LiveStore
+    joined: Joined
+    now: int
 
 
-JoinedDoor = Annotated[Joined, Depends(_joined)]
+def _sources(request: Request) -> Sources:
+    kept = request.app.state
+    return Sources(kept.store, kept.joined, kept.settings.clock())
+
+
+SourcesDoor = Annotated[Sources, Depends(_sources)]
 
 
 @dataclass(frozen=True, slots=True)

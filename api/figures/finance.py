@@ -8,9 +8,9 @@ from pydantic import AfterValidator
 from starlette.exceptions import HTTPException
 
 from api.accounts.routes import Limit
-from api.doors.dependencies import Reader, Settings, StoreDoor
+from api.doors.dependencies import Reader
 from api.doors.direct import Direct
-from api.figures.asking import NOT_REACHED, Directory, JoinedDoor, directory
+from api.figures.asking import NOT_REACHED, Directory, SourcesDoor, directory
 from api.figures.finance_models import (
     ChannelFilter,
     ChannelIncomeRead,
@@ -64,9 +64,7 @@ Csv = Annotated[
 @router.get("/orders")
 async def list_orders(
     caller: Reader,
-    store: StoreDoor,
-    joined: JoinedDoor,
-    settings: Settings,
+    sources: SourcesDoor,
     site: Site = None,
     account: OfAccount = None,
     kind: KindFilter = None,
@@ -78,13 +76,13 @@ async def list_orders(
     cursor: OrderCursor = None,
 ) -> OrderPage:
     """Recharges, refunds, adjustments, reversals, fees and settlements that were carried out, newest first. Unless said otherwise of the last 31 days."""
-    whom = await directory(store, caller, site, account)
-    days = whom.days(from_, until, settings.clock())
+    whom = await directory(sources.store, caller, site, account)
+    days = whom.days(from_, until, sources.now)
     wanted = {"kind": kind, "channel": channel, "operator": operator}
     before = tuple(map(int, cursor.split("-"))) if cursor else None
     found = [
         each
-        for each in await _orders(joined, whom, days)
+        for each in await _orders(sources.joined, whom, days)
         if all(value is None or getattr(each, name) == value for name, value in wanted.items())
         and (before is None or each.place < before)
     ]
@@ -125,9 +123,7 @@ def _order_read(each: Order, currency: str) -> OrderRead:
 @router.get("/income")
 async def get_income(
     caller: Reader,
-    store: StoreDoor,
-    joined: JoinedDoor,
-    settings: Settings,
+    sources: SourcesDoor,
     by: IncomeBy = None,
     site: Site = None,
     account: OfAccount = None,
@@ -135,12 +131,12 @@ async def get_income(
     until: LastDay = None,
 ) -> IncomeRead:
     """What came by each channel, what went, and what was charged for energy, water and fees, of which what was free. By currency."""
-    whom = await directory(store, caller, site, account)
-    days = whom.days(from_, until, settings.clock(), by or By.YEAR)
+    whom = await directory(sources.store, caller, site, account)
+    days = whom.days(from_, until, sources.now, by or By.YEAR)
     currencies = whom.currencies
     groups: dict[tuple[str, str], list[Booked]] = {}
     for shard, accounts in whom.accounts.items():
-        rows, _ = await booked(joined, shard, accounts, whom.zones_in(shard), days)
+        rows, _ = await booked(sources.joined, shard, accounts, whom.zones_in(shard), days)
         for row in rows:
             period = period_text(by, row.day) if by else ""
             groups.setdefault((period, currencies[row.account]), []).append(row)
@@ -183,18 +179,16 @@ def _income_read(period: str | None, currency: str, rows: list[Booked]) -> Incom
 @router.get("/reconciliations")
 async def get_reconciliations(
     caller: Reader,
-    store: StoreDoor,
-    joined: JoinedDoor,
-    settings: Settings,
+    sources: SourcesDoor,
     channel: ChannelFilter = None,
     site: Site = None,
     from_: FirstDay = None,
     until: LastDay = None,
 ) -> TakenPage:
     """How often and how much money came and went, by local day and channel: the sums of a provider's statement."""
-    whom = await directory(store, caller, site)
-    days = whom.days(from_, until, settings.clock())
-    found = by_channel(await _orders(joined, whom, days), whom.currencies)
+    whom = await directory(sources.store, caller, site)
+    days = whom.days(from_, until, sources.now)
+    found = by_channel(await _orders(sources.joined, whom, days), whom.currencies)
     items = [
         TakenRead(
             day=day_text(each.day),
@@ -215,27 +209,23 @@ async def get_reconciliations(
 async def reconcile(
     statement: Statement,
     caller: Reader,
-    store: StoreDoor,
-    joined: JoinedDoor,
-    settings: Settings,
+    sources: SourcesDoor,
     channel: ChannelFilter = None,
     site: Site = None,
     from_: FirstDay = None,
     until: LastDay = None,
 ) -> ReconciliationRead:
     """Hold a payment provider's statement against our orders of some days and a channel. Nothing is kept of it."""
-    whom = await directory(store, caller, site)
-    days = whom.days(from_, until, settings.clock())
-    return await _reconciled(joined, whom, days, channel, statement)
+    whom = await directory(sources.store, caller, site)
+    days = whom.days(from_, until, sources.now)
+    return await _reconciled(sources.joined, whom, days, channel, statement)
 
 
 @router.post("/reconciliations/csv")
 async def reconcile_csv(
     body: Csv,
     caller: Reader,
-    store: StoreDoor,
-    joined: JoinedDoor,
-    settings: Settings,
+    sources: SourcesDoor,
     channel: ChannelFilter = None,
     site: Site = None,
     from_: FirstDay = None,
@@ -246,9 +236,7 @@ async def reconcile_csv(
         statement = statement_of_csv(body)
     except ValueError as error:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"{error}.") from None
-    whom = await directory(store, caller, site)
-    days = whom.days(from_, until, settings.clock())
-    return await _reconciled(joined, whom, days, channel, statement)
+    return await reconcile(statement, caller, sources, channel, site, from_, until)
 
 
 async def _reconciled(

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
-from api.doors.dependencies import Reader, Settings, StoreDoor
+from api.doors.dependencies import Reader
 from api.doors.direct import Direct
-from api.figures.asking import NOT_REACHED, Directory, JoinedDoor, directory
+from api.figures.asking import NOT_REACHED, Directory, SourcesDoor, directory
 from api.figures.finance import OfAccount
 from api.figures.finance_models import Site
 from api.figures.models import FirstDay, LastDay, Month
@@ -65,8 +65,7 @@ Rooms = Annotated[int, Query(alias="limit", ge=1, le=500, description="Rooms on 
 @router.get("/monthly", response_model=MonthlyPage, responses=dict(_FILES))
 async def get_monthly(
     caller: Reader,
-    store: StoreDoor,
-    joined: JoinedDoor,
+    sources: SourcesDoor,
     month: Month,
     site: Site = None,
     account: OfAccount = None,
@@ -77,13 +76,13 @@ async def get_monthly(
     cursor: ReportCursor = "0-0",
 ) -> MonthlyPage | Response:
     """Each room's energy by commodity and band, beside the month before (环比) and the year before (同比), and its money from balance to balance."""
-    whom, form = await directory(store, caller, site, account), _format(format_, accept)
+    whom, form = await directory(sources.store, caller, site, account), _format(format_, accept)
     page, following = _page(whom, form, rooms, cursor)
     number = int(month[:4]) * 12 + int(month[5:]) - 1
     found = [
         each
         for shard, accounts in page.items()
-        for each in await room_months(joined, shard, accounts, whom.zones_in(shard), whom.documents, number)
+        for each in await room_months(sources.joined, shard, accounts, whom.zones_in(shard), whom.documents, number)
     ]
     if form == Format.JSON:
         return MonthlyPage(items=[_month_read(each, month) for each in found], next=following)
@@ -96,9 +95,7 @@ async def get_monthly(
 @router.get("/energy", response_model=EnergyPage, responses=dict(_FILES))
 async def get_energy(
     caller: Reader,
-    store: StoreDoor,
-    joined: JoinedDoor,
-    settings: Settings,
+    sources: SourcesDoor,
     by: ReportBy = By.DAY,
     from_: FirstDay = None,
     until: LastDay = None,
@@ -111,11 +108,13 @@ async def get_energy(
     cursor: ReportCursor = "0-0",
 ) -> EnergyPage | Response:
     """Each room's energy by commodity and band for each day, month or year of some local days, those that are open included."""
-    whom, form = await directory(store, caller, site, account), _format(format_, accept)
-    days = whom.days(from_, until, settings.clock(), by)
+    whom, form = await directory(sources.store, caller, site, account), _format(format_, accept)
+    days = whom.days(from_, until, sources.now, by)
     page, following = _page(whom, form, rooms, cursor)
     found = [
-        each for shard, accounts in page.items() for each in await _energy(joined, shard, accounts, whom, days, by)
+        each
+        for shard, accounts in page.items()
+        for each in await _energy(sources.joined, shard, accounts, whom, days, by)
     ]
     if form == Format.JSON:
         return EnergyPage(items=[_energy_read(*each) for each in found], next=following)

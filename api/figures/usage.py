@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter
 
-from api.doors.dependencies import Reader, Settings, StoreDoor
+from api.doors.dependencies import Reader
 from api.doors.direct import Direct
 from api.doors.reach import account_of, meter_of
-from api.figures.asking import Asked, JoinedDoor, span_asked
+from api.figures.asking import Asked, SourcesDoor, span_asked
 from api.figures.models import BandUsageRead, ByPeriod, From, Until, UsagePeriodRead, UsageRead, UsageSeriesRead
 from api.models import AccountPath, MeterPath
 from api.views import commodity_word, unit_word
@@ -28,21 +28,19 @@ meters = APIRouter(prefix="/meters", tags=["usage"], route_class=Direct)
 async def get_meter_usage(
     meter: MeterPath,
     caller: Reader,
-    store: StoreDoor,
-    joined: JoinedDoor,
-    settings: Settings,
+    sources: SourcesDoor,
     by: ByPeriod = By.DAY,
     from_: From = None,
     until: Until = None,
 ) -> UsageRead:
     """What a meter has used since it was installed where it is now, with what is open. Unless said otherwise the 31 days to now."""
-    shard, record = await meter_of(store, caller, meter)
-    account = (await store.account_records({record.account}))[record.account]
-    documents = {name: each.document for name, each in (await store.tariffs()).items()}
+    shard, record = await meter_of(sources.store, caller, meter)
+    account = (await sources.store.account_records({record.account}))[record.account]
+    documents = {name: each.document for name, each in (await sources.store.tariffs()).items()}
     zone = zone_of_meter(record, documents)
-    asked = span_asked(from_, until, zone, settings.clock(), by)
+    asked = span_asked(from_, until, zone, sources.now, by)
     owned = list(tenures(account, {record.meter: record}))
-    series = await used(joined, shard, owned, documents, [asked.span], by, [(record.meter, record.row)])
+    series = await used(sources.joined, shard, owned, documents, [asked.span], by, [(record.meter, record.row)])
     return _read(
         series, [record.commodity], asked, by, zone, account.account, account.currency, meter_text(record.meter)
     )
@@ -52,22 +50,20 @@ async def get_meter_usage(
 async def get_account_usage(
     account: AccountPath,
     caller: Reader,
-    store: StoreDoor,
-    joined: JoinedDoor,
-    settings: Settings,
+    sources: SourcesDoor,
     by: ByPeriod = By.DAY,
     from_: From = None,
     until: Until = None,
 ) -> UsageRead:
     """What an account's meters have used, those that it no longer has included, by commodity. As of a meter otherwise."""
-    view = await account_of(store, caller, account)
-    documents = {name: each.document for name, each in (await store.tariffs()).items()}
-    records = await meter_records(store, view.shard, (*view.record.meters, *view.record.former))
+    view = await account_of(sources.store, caller, account)
+    documents = {name: each.document for name, each in (await sources.store.tariffs()).items()}
+    records = await meter_records(sources.store, view.shard, (*view.record.meters, *view.record.former))
     zone = next((zone_of_meter(each, documents) for each in records.values()), "UTC")
-    asked = span_asked(from_, until, zone, settings.clock(), by)
+    asked = span_asked(from_, until, zone, sources.now, by)
     owned = list(tenures(view.record, records))
     mine = [(each.record.meter, each.record.row) for each in owned if each.record.account == account]
-    series = await used(joined, view.shard, owned, documents, [asked.span], by, mine)
+    series = await used(sources.joined, view.shard, owned, documents, [asked.span], by, mine)
     commodities = sorted({each.record.commodity for each in owned})
     return _read(series, commodities, asked, by, zone, account, view.record.currency, None)
 
