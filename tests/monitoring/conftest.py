@@ -126,7 +126,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         [demo],
     )
     try:
-        until(lambda: targets.is_file() and '"serve"' in targets.read_text(), "the demo serves", demo)
+        until(lambda: targets.is_file() and '"notify"' in targets.read_text(), "all of the demo is named", demo)
         door = f"127.0.0.1:{archive_port}"
         running.append(
             started(folder, "archive", "archive", "--data", str(data), "--every-minutes", "0.01", "--metrics", door)
@@ -140,6 +140,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         running.append(started(folder, "monitoring", "monitoring", *options))
         verifying = started(folder, "verify", "verify", "--data", str(data), "--audit-max", "0")
         until(found.is_ready, "Prometheus is ready", *running)
+        # It looks at one after another: what the others need may be there before it has looked at all.
+        until(lambda: len(found.query("max_over_time(up[2m]) == 1")) == len(named), "all are scraped", *running)
         until(lambda: found.query("meterline_notify_deliveries_total"), "somebody is told", *running)
         until(lambda: found.query("meterline_trip_seconds_count > 0"), "a trip is told", *running)
         assert verifying.wait(PATIENCE_SECONDS) == 0, (folder / "verify.said").read_text()
