@@ -135,6 +135,15 @@ def _as_bytes(rows: Rows) -> Rows:
     return part_of(rows, slice(0, rows.dtype.itemsize))
 
 
+def _page_of(rows: Rows, page: str, part: slice) -> tuple[str, int, int, Rows]:
+    """A page, the marks of rows that it must write, how many rows between two are written with them, and its part of the rows.
+
+    The rest of a row is as it was where only its first bytes have changed.
+    """
+    wanted = CHANGED if part.start else CHANGED | HOT
+    return page, wanted, 1 + BRIDGE_BYTES // (part.stop - part.start), part_of(rows, part)
+
+
 class Hot:
     """Rows that change with readings, with a mark for each that changed: 1, or HOT where only its first bytes did."""
 
@@ -148,6 +157,7 @@ class Hot:
 
     def _show(self) -> None:
         """Bring `rows` (count,), those in use, their `words`, and `dirty` (count,), their marks, up to the count."""
+        self._pages: list[tuple[str, int, int, Rows]] = []
         self.rows: Rows = self._rows[: self.count]
         self.words: NDArray[np.int64] = words_of(self.rows)
         self.dirty: NDArray[np.uint8] = self._dirty[: self.count]
@@ -164,15 +174,16 @@ class Hot:
 
     def take_changes(self, name: str) -> dict[str, RowChanges]:
         """By page, numbers and copies of the rows of this kind that changed since the last call, with the few between near ones."""
-        changes = {page: self._copied(part) for page, (of, part) in PAGES.items() if of == name}
+        # Views are kept until there is another row: to make them takes longer than to copy a small block's rows.
+        self._pages = self._pages or [
+            _page_of(self.rows, page, part) for page, (of, part) in PAGES.items() if of == name
+        ]
+        changes = {page: self._copied(wanted, gap, packed) for page, wanted, gap, packed in self._pages}
         self.dirty[:] = 0
         return changes
 
-    def _copied(self, part: slice) -> RowChanges:
-        # The rest of a row is as it was where only its first bytes have changed.
-        wanted = CHANGED if part.start else CHANGED | HOT
-        runs = runs_of(self._dirty, wanted, 1 + BRIDGE_BYTES // (part.stop - part.start))
-        packed = part_of(self.rows, part)
+    def _copied(self, wanted: int, gap: int, packed: Rows) -> RowChanges:
+        runs = runs_of(self._dirty, wanted, gap)
         if len(runs) == 0:
             return RowChanges(runs, packed[:0])
         # One run is copied in one piece: picking rows by number takes several times as long.
